@@ -1,0 +1,38 @@
+"""Where words go: data to stdout, talk to stderr, errors in one box."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from labkit.errors import LabkitError
+
+
+def stderr_console() -> Console:
+    """The console for talk. Rich reads NO_COLOR, FORCE_COLOR and TERM itself."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def say(text: str) -> None:
+    """One line of talk."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def show_error(error: LabkitError) -> None:
+    """What happened, where, and what to do about it."""
+    from rich.panel import Panel
+    from rich.text import Text
+
+    console = stderr_console()
+    body = Text(error.message)
+    if error.hint:
+        body.append(f"\n→ {error.hint}", style="bold")
+    if console.is_terminal:
+        console.print(Panel(body, title="labkit", title_align="left", border_style="red", expand=False))
+    else:  # a box wrapped at a guessed width would break paths that scripts look for
+        say("labkit: " + body.plain)

@@ -1,0 +1,70 @@
+"""From what a command line said to a config: the layers in their order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from labkit.cli.flags import Asked
+from labkit.config.base import (
+    Config,
+    Layer,
+    Resolved,
+    environment_layers,
+    file_layer,
+    flatten,
+    resolve,
+    set_layer,
+)
+from labkit.config.commands import COMMANDS
+from labkit.errors import ConfigError
+from labkit.record.run import Run
+
+ConfigT = TypeVar("ConfigT", bound=Config)
+
+
+def resolve_asked(
+    schema: type[ConfigT], asked: Asked, *, debug: Callable[[ConfigT], Mapping[str, Any]], resumed: Run | None = None
+) -> Resolved[ConfigT]:
+    """Default < file < environment < `--debug` < flag. A resumed run stands in for file and environment: it was asked
+    once, and what has changed around it since is nobody's wish.
+
+    Args:
+        debug: the small preset, by dotted key, of the config as it is without it
+    """
+    if resumed is not None:
+        below = [Layer(f"run {resumed.id}", dict(flatten(resumed.manifest["config"])))]
+    else:
+        below = [] if asked.config is None else [_checked_file(schema, asked)]
+        schemas = [schema, *(other for other in COMMANDS.values() if other is not schema)]
+        below += environment_layers(os.environ, schemas)
+    flags = [Layer("flag", task_values(asked.values)), set_layer(asked.sets)]
+    if not asked.debug:
+        return resolve(schema, [*below, *flags])
+    small = debug(resolve(schema, [*below, *flags]).config)
+    return resolve(schema, [*below, Layer("--debug", small), *flags])
+
+
+def task_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`--task` as config values: a name, or a file that is a task."""
+    plain = {key: value for key, value in values.items() if key != "task"}
+    task = values.get("task")
+    if task is None:
+        return plain
+    for ending, name in ((".py", "python"), (".jsonl", "jsonl")):
+        if task.endswith(ending):
+            return {"task.name": name, "task.path": task} | plain
+    if task != "countdown":
+        raise ConfigError(f"there is no task {task!r}", "name countdown, a .py file, or a .jsonl file")
+    return {"task.name": task} | plain
+
+
+def _checked_file(schema: type[Config], asked: Asked) -> Layer:
+    assert asked.config is not None
+    layer = file_layer(asked.config)
+    wanted = schema.model_fields["command"].default
+    command = layer.values.get("command", wanted)
+    if command != wanted:
+        raise ConfigError(f"{asked.config} is a config for labkit {command}", f"labkit {command} --config {asked.config}")
+    return layer

@@ -1,0 +1,81 @@
+"""The `labkit` command: its subcommands, its version, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from labkit import __version__
+from labkit.cli import doctor, perturb, plot, report, runs, sample, train
+from labkit.errors import LabkitError
+
+app = typer.Typer(
+    name="labkit",
+    help="Language-model experiments on one run record. Each command reads a config, does one thing, and writes or reads a run.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (sample, perturb, train, report, plot, runs, doctor):
+    module.register(app)
+
+EXIT_BUG = 70
+EXIT_TERMINATED = 143
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"labkit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    pass
+
+
+class Terminated(BaseException):
+    """SIGTERM, as an exception: files are closed and the lock falls on the way out."""
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def main() -> None:
+    """Run the command line. Errors the user can act on become one box and the exit code they have."""
+    signal.signal(signal.SIGTERM, _terminate)
+    # A pipe that is closed early (`labkit runs list | head`) ends the process as it ends any other tool.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        app()
+    except LabkitError as error:
+        _show(error)
+        sys.exit(error.exit_code)
+    except Terminated:
+        sys.exit(EXIT_TERMINATED)
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(place.filename).name}, line {place.lineno}"
+        _show(LabkitError(f"this is a bug in labkit: {error!r} ({where})", "run it again with --verbose and report what it prints"))
+        sys.exit(EXIT_BUG)
+
+
+def _show(error: LabkitError) -> None:
+    from labkit.cli.console import show_error
+
+    if "--verbose" in sys.argv:
+        traceback.print_exc()
+    show_error(error)

@@ -1,0 +1,84 @@
+"""Live progress of a sweep on stderr: rollouts done, rollouts a second, and pass@k as it stands. None off a terminal."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from labkit.cli.console import say, stderr_console
+from labkit.record.run import Ask, Run
+from labkit.rollouts.plan import Batch
+from labkit.rollouts.work import Tally
+from labkit.stats import pass_at_k
+
+
+class SweepProgress:
+    """An `Observer` that draws; it holds the terminal from the first batch until it is closed."""
+
+    run: Run | None = None
+    """The run being worked on, once there is one."""
+
+    def __init__(self) -> None:
+        console = stderr_console()
+        self._shown = console.is_terminal
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TextColumn("{task.fields[scores]}"),
+            TimeRemainingColumn(compact=True),
+            console=console,
+            transient=True,
+            disable=not self._shown,
+        )
+        self._num_new = 0
+        self._began = 0.0
+
+    def __enter__(self) -> SweepProgress:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the terminal back; calling it twice does no harm."""
+        self._progress.stop()
+
+    def started(self, run: Run, ask: Ask, owed: int, tally: Tally) -> None:
+        """The run exists and `owed` rollouts are to be made."""
+        self.run = run
+        self._began = time.monotonic()
+        total = ask.num_rollouts
+        if owed < total:
+            say(f"{total - owed} of {total} rollouts are there already" + ("; nothing is owed" if owed == 0 else ""))
+        self._progress.start()
+        self._line = self._progress.add_task(run.command, total=total, completed=total - owed, rate="", scores="")
+
+    def advanced(self, batch: Batch, num_new: int, tally: Tally) -> None:
+        """A batch is on disk."""
+        self._num_new += num_new
+        if not self._shown:
+            return
+        rate = self._num_new / max(time.monotonic() - self._began, 1e-9)
+        self._progress.update(
+            self._line,
+            advance=num_new,
+            description=batch.arm.key,
+            rate=f"{rate:,.0f} rollouts/s",
+            scores=running_scores(batch.arm.key, tally),
+        )
+
+
+def running_scores(arm: str, tally: Tally) -> str:
+    """pass@1 and pass@(rollouts so far) of an arm, over the prompts that have any."""
+    made = tally.num_rollouts[arm]
+    begun = made > 0
+    if not begun.any():
+        return ""
+    made, correct = made[begun], tally.num_correct[arm][begun]
+    most = int(made.min())
+    shown = [f"pass@{k} {pass_at_k(made, correct, k).mean():.3f}" for k in sorted({1, most})]
+    return "  ".join(shown)

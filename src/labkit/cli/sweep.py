@@ -1,0 +1,98 @@
+"""What `sample` and `perturb` share on the command line: resolve, start or resume, watch, show the table."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, TypeVar
+
+from labkit.cli.console import say
+from labkit.cli.flags import Asked
+from labkit.cli.layers import resolve_asked
+from labkit.config.base import Resolved
+from labkit.config.commands import SweepConfig
+from labkit.errors import RecordError
+from labkit.record.run import Run, find_run
+
+SweepT = TypeVar("SweepT", bound=SweepConfig)
+
+DEBUG_PROMPTS = 32
+DEBUG_ROLLOUTS = 32
+
+
+def run_sweep(schema: type[SweepT], sweep_key: str, asked: Asked) -> None:
+    """Carry out a sweep as it was asked for, and print its table."""
+    run = _resumed_run(asked, schema.model_fields["command"].default)
+    resolved = resolve_asked(schema, asked, debug=lambda config: _debug(config, sweep_key), resumed=run)
+    if asked.dry_run:
+        _say_what_would_be_done(resolved, asked, run)
+        return
+    # torch and transformers take seconds to import: everything that can be refused has been by now.
+    say(f"loading {resolved.config.model.id}")
+    from labkit.cli.progress import SweepProgress
+    from labkit.rollouts.experiment import prepare
+    from labkit.rollouts.session import resume, start
+
+    with SweepProgress() as progress:
+        try:
+            if run is None:
+                run = start(resolved, prepare(resolved.config, say), progress)
+            else:
+                run = resume(run, resolved.config, say, progress)
+        except BaseException as error:
+            unfinished = progress.run
+            if unfinished is not None and not isinstance(error, RecordError):
+                progress.close()
+                say(f"interrupted; go on with: labkit {unfinished.command} --resume {unfinished.path}")
+            raise
+    print_table([run], as_json=asked.json)
+    say(f"recorded in {run.path}")
+
+
+def print_table(runs: list[Run], *, as_json: bool) -> None:
+    """The pass@k table of runs that share a base."""
+    from labkit.report.pass_at_k import pass_at_k_table
+    from labkit.report.render import print_tables
+
+    print_tables([pass_at_k_table(runs)], format="json" if as_json else None)
+
+
+def _resumed_run(asked: Asked, command: str) -> Run | None:
+    if asked.resume is None:
+        return None
+    run = find_run(asked.resume, Path(asked.values.get("runs_dir", _runs_dir())))
+    if run.command != command:
+        raise RecordError(f"{run.id} is a run of labkit {run.command}", f"labkit {run.command} --resume {run.id}")
+    return run
+
+
+def _runs_dir() -> str:
+    import os
+
+    return os.environ.get("LABKIT_RUNS_DIR", "runs")
+
+
+def _debug(config: SweepConfig, sweep_key: str) -> dict[str, Any]:
+    """The small preset: 32 prompts, 32 rollouts, the first value of the sweep."""
+    first = config.as_json()[sweep_key][:1]
+    return {"task.num_prompts": DEBUG_PROMPTS, "num_rollouts": DEBUG_ROLLOUTS, sweep_key: first}
+
+
+def _say_what_would_be_done(resolved: Resolved[Any], asked: Asked, run: Run | None) -> None:
+    from labkit.rollouts.estimate import estimate
+
+    found = estimate(resolved.config, say, run)
+    if asked.json:
+        print(json.dumps(found, ensure_ascii=False))
+        return
+    for arm in found["arms"]:
+        say(f"  {arm['key']:<24} {found['num_prompts']} prompts x {arm['num_rollouts']} rollouts, {arm['owed']} owed")
+    say(
+        f"{found['owed']} rollouts, about {found['num_bytes'] / 1e6:.1f} MB on disk, "
+        f"about {found['duration_s']:.0f} s (probed {found['probe_rollouts']} rollouts; loading took {found['load_s']:.1f} s). "
+        "Nothing was written."
+    )
+    sys.stderr.flush()
+
+

@@ -1,0 +1,1 @@
+"""Configs: what each command can be asked, where every value came from, and the digest that identifies it."""

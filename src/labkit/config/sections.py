@@ -1,0 +1,112 @@
+"""The parts that several commands' configs share: model, task, generation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from labkit.config.base import Config
+
+Split = Literal["all", "train", "validation", "test"]
+
+
+class ModelConfig(Config):
+    """Which weights, and how they are held."""
+
+    id: str = "builtin:countdown-tiny"
+    """A hub id, a folder in Hugging Face format, or `builtin:NAME`."""
+    revision: str | None = None
+    """Branch, tag or commit of a hub id; null is its default branch."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Number format of the weights; `auto` is the one they were saved in."""
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda`, `cuda:1`, `mps`; `auto` is the first accelerator that works, else the CPU."""
+    device_map: Literal["auto", "balanced", "sequential"] | None = None
+    """Spread a model over several devices, in accelerate's words; null keeps it on one."""
+
+
+class CountdownTask(Config):
+    """Countdown: reach a target with the given numbers, each used once."""
+
+    name: Literal["countdown"] = "countdown"
+    data: Path | None = None
+    """A file of problems in the published JSON format; null generates them."""
+    split: Split = "test"
+    """Part of the data; the parts share no problem. A file has `all`, `train` (its first 200 rows) and `test`."""
+    offset: Annotated[int, Field(ge=0)] = 0
+    """Prompts of the split to pass over."""
+    num_prompts: Annotated[int, Field(ge=1)] = 128
+    """Prompts to take after the offset."""
+    preset: str | None = None
+    """How a problem is worded; null is what the model's folder names, else `published`."""
+    data_seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the generated problems."""
+    num_numbers: tuple[int, ...] | None = None
+    """How many numbers a problem has; several values mix. Null is 3 when generating, anything in a file."""
+    number_range: tuple[int, int] | None = None
+    """Lowest and highest number. Null is 1-99 when generating, anything in a file."""
+    target_range: tuple[int, int] | None = None
+    """Lowest and highest target, whole targets only. Null is 10-100 when generating, anything in a file."""
+    scorer: Literal["exact", "published"] = "exact"
+    """`exact` fractions, or the `published` verdicts with their known faults, for comparison."""
+
+
+class PromptFileTask(Config):
+    """A JSONL file of prompts, one object a line: `prompt` or `messages`, and optionally `answer`."""
+
+    name: Literal["jsonl"]
+    path: Path
+    """The file."""
+    offset: Annotated[int, Field(ge=0)] = 0
+    """Lines to pass over."""
+    num_prompts: Annotated[int, Field(ge=1)] | None = None
+    """Most prompts to take after the offset; null takes them all."""
+
+
+class PythonTask(Config):
+    """A task of the user's own: a Python file with `prompts()` and `score(prompt, text)`."""
+
+    name: Literal["python"]
+    path: Path
+    """The file."""
+    split: Split = "test"
+    """Handed to `prompts`."""
+    offset: Annotated[int, Field(ge=0)] = 0
+    """Prompts to pass over."""
+    num_prompts: Annotated[int, Field(ge=1)] | None = None
+    """Most prompts to take after the offset; null takes them all."""
+
+
+def _task_name(value: object) -> object:
+    return value.get("name", "countdown") if isinstance(value, dict) else getattr(value, "name", None)
+
+
+TaskConfig = Annotated[
+    Annotated[CountdownTask, Tag("countdown")]
+    | Annotated[PromptFileTask, Tag("jsonl")]
+    | Annotated[PythonTask, Tag("python")],
+    Discriminator(
+        _task_name,
+        custom_error_type="task",
+        custom_error_message="a task's name is countdown, jsonl or python",
+    ),
+]
+
+
+class GenerationConfig(Config):
+    """How tokens are drawn. Nothing hidden in a model's own `generation_config` is ever applied."""
+
+    max_new_tokens: Annotated[int, Field(ge=1)] | None = None
+    """Most tokens a rollout may have; null is what the model's folder names, else 1024."""
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Nucleus: draw among the likeliest tokens that hold this much probability; 1 is all of them."""
+    top_k: Annotated[int, Field(ge=0)] = 0
+    """Draw among this many likeliest tokens; 0 is all of them."""
+    repetition_penalty: Annotated[float, Field(gt=0)] = 1.0
+    """Divides the score of tokens seen before; 1 is none."""
+    stop: tuple[str, ...] = ()
+    """Texts that end a rollout, beside the model's end of turn; they are cut from its text."""
+    batch_size: Annotated[int, Field(ge=1)] = 512
+    """Most rollouts decoded at once; halved by itself when memory runs out."""

@@ -1,0 +1,73 @@
+"""YAML as configs use it: safe tags only, `1e-5` is a number, repeated keys are refused."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from labkit.errors import ConfigError
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML follows YAML 1.1, where `1e-5` is text and a repeated key silently wins; neither fits a config."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
+        for position, key in enumerate(keys):
+            if key in keys[:position]:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} stands here twice", node.value[position][0].start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+# Two lists in the class's own dictionary: PyYAML's are shared between all loaders.
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(  # type: ignore[no-untyped-call]
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+$"),
+    list("-+.0123456789"),
+)
+
+
+def parse_value(text: str) -> Any:
+    """The value that `text` has in YAML: `1e-5` a float, `[1, 2]` a list, `null` None, anything odd the text itself."""
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError:
+        return text
+
+
+def load_mapping(path: Path) -> dict[str, Any]:
+    """Read a YAML file whose top level is a mapping.
+
+    Raises:
+        ConfigError: the file is missing, not UTF-8, not YAML, or not a mapping; the message names the line.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except OSError as error:
+        raise ConfigError(f"cannot read the config {path}: {error.strerror}", "check the path after --config") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text (byte {error.start})", "save the file as UTF-8") from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError(f"{path}, line {line}: {error.problem}", "correct the YAML") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {error}", "correct the YAML") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise ConfigError(f"{path} does not hold `key: value` lines", "write one `key: value` a line")
+    return content
+
+
+def dump(mapping: dict[str, Any]) -> str:
+    """YAML text with keys in the order given."""
+    return str(yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True, width=120))

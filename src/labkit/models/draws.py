@@ -1,0 +1,68 @@
+"""Choosing tokens: one uniform number a rollout and step, a pure function of the rollout's seed.
+
+Batching, order and resuming cannot change which number a rollout gets, only rounding in the logits can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from transformers import LogitsProcessor
+
+_CHUNK_ELEMENTS = 1 << 24  # float64 copies of this many logits take 128 MiB
+
+
+def uniforms(seeds: npt.NDArray[np.uint64], step: int) -> npt.NDArray[np.float64]:
+    """Numbers in [0, 1) for step `step` of each stream: SplitMix64 (Steele, Lea & Flood 2014), 53 bits.
+
+    Args:
+        seeds: (B,) well-mixed 64-bit seeds
+        step: tokens drawn before
+
+    Returns:
+        (B,)
+    """
+    state = seeds + np.uint64(((step + 1) * 0x9E3779B97F4A7C15) % 2**64)
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    state ^= state >> np.uint64(31)
+    return (state >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def draw(logits: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
+    """The token at which the cumulative probability passes each uniform number.
+
+    Args:
+        logits: (B, V), already scaled and filtered; -inf is never drawn
+        uniform: (B,) float64 in [0, 1)
+
+    Returns:
+        (B,) int64
+    """
+    tokens = []
+    rows = max(1, _CHUNK_ELEMENTS // logits.shape[-1])
+    for part, target in zip(logits.split(rows), uniform.split(rows), strict=True):
+        cumulative = torch.softmax(part.double(), dim=-1).cumsum(dim=-1)  # (b, V)
+        passed = torch.searchsorted(cumulative, (target * cumulative[:, -1])[:, None], right=True)  # (b, 1)
+        tokens.append(passed.squeeze(-1))
+    return torch.cat(tokens).clamp_(max=logits.shape[-1] - 1)
+
+
+class SeededDraw(LogitsProcessor):
+    """The last processor of a chain: leaves only the token drawn for each row, which greedy search then takes."""
+
+    def __init__(self, seeds: Sequence[int], num_prompt_tokens: int) -> None:
+        self._seeds = np.asarray(seeds, dtype=np.uint64)
+        self._num_prompt_tokens = num_prompt_tokens
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+        step = input_ids.shape[1] - self._num_prompt_tokens
+        # MPS has no float64: the draw is made where the number type is.
+        where = torch.device("cpu") if scores.device.type == "mps" else scores.device
+        uniform = torch.from_numpy(uniforms(self._seeds, step)).to(where)
+        tokens = draw(scores.to(where), uniform).to(scores.device)
+        chosen = torch.full_like(scores, -torch.inf)
+        return chosen.scatter_(1, tokens[:, None], 0.0)

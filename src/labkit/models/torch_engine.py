@@ -1,0 +1,293 @@
+"""The engine on transformers' `generate`: any causal model, any device, one member at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GenerationConfig,
+    LogitsProcessorList,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    RepetitionPenaltyLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+from transformers.utils import logging as transformers_logging
+
+from labkit.config.sections import ModelConfig
+from labkit.errors import InputError, MachineError
+from labkit.models.draws import SeededDraw
+from labkit.models.engine import Completion, Decoding, EncodedPrompt, Perturbation
+from labkit.models.folder import ModelFolder
+from labkit.models.noise import write_perturbed
+from labkit.tasks.base import Prompt
+
+
+class TorchEngine:
+    """A Hugging Face causal language model behind the `Engine` protocol."""
+
+    name = "torch"
+
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+        self.version = f"transformers {importlib.metadata.version('transformers')}, torch {torch.__version__}"
+        self.model = model.eval().requires_grad_(False)
+        self.tokenizer = tokenizer
+        self._end_ids = _end_of_turn_ids(model, tokenizer)
+        self._pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else self._end_ids[0]
+        # `generate` fills whatever a call leaves open from here, so a repetition penalty could slip in: leave nothing.
+        model.generation_config = GenerationConfig(pad_token_id=self._pad_id, eos_token_id=self._end_ids)
+        self._base: dict[str, torch.Tensor] | None = None
+        self._member: Perturbation | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """What the record says of the loaded model (`Engine.describe`)."""
+        return {
+            "device": str(self.model.device),
+            "dtype": str(self.model.dtype).removeprefix("torch."),
+            "num_parameters": sum(parameter.numel() for parameter in self.model.parameters()),
+            "end_of_turn_ids": self._end_ids,
+            "context_length": self._context_length(),
+            "chat_template": str(self.tokenizer.chat_template),
+        }
+
+    def encode(self, prompt: Prompt) -> EncodedPrompt:
+        """The prompt through the chat template, with its prefill; no token is added beyond what the template writes.
+
+        Raises:
+            InputError: the template refuses these messages.
+        """
+        try:
+            text = self.tokenizer.apply_chat_template(
+                [dict(message) for message in prompt.messages], add_generation_prompt=True, tokenize=False
+            )
+        except Exception as error:  # templates are programs of the model's author and raise what they like
+            raise InputError(
+                f"the model's chat template refuses the prompt: {error}", "choose another preset with --preset"
+            ) from None
+        text = str(text) + prompt.prefill
+        return EncodedPrompt(text, tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"]))
+
+    @torch.inference_mode()
+    def perturb(self, perturbation: Perturbation | None) -> None:
+        """Write base + sigma * noise into every parameter, in place; tied weights are one parameter and get one noise."""
+        if perturbation == self._member:
+            return
+        if self._base is None:
+            self._base = {name: weight.detach().clone() for name, weight in self.model.named_parameters()}
+        for name, weight in self.model.named_parameters():
+            if perturbation is None:
+                weight.copy_(self._base[name])
+            else:
+                write_perturbed(
+                    weight, self._base[name], seed=perturbation.seed, name=name, sigma=perturbation.sigma
+                )
+        self._member = perturbation
+
+    def weights_digest(self) -> str:
+        """Hash of the weights as they are now, bit for bit."""
+        digest = hashlib.blake2b(digest_size=16)
+        for name, weight in self.model.named_parameters():
+            digest.update(name.encode())
+            digest.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+        return digest.hexdigest()
+
+    def generate(
+        self, prompts: Sequence[EncodedPrompt], decoding: Decoding, seeds: Sequence[int] | None = None
+    ) -> list[Completion]:
+        """One completion for each prompt; a prompt that leaves no room in the context is an error completion."""
+        if decoding.temperature > 0 and (seeds is None or len(seeds) != len(prompts)):
+            raise ValueError("sampling needs one seed a prompt")
+        fitting = [row for row, prompt in enumerate(prompts) if self._room(prompt) > 0]
+        rows = self._generate_halving(
+            [prompts[row] for row in fitting], decoding, [seeds[row] for row in fitting] if seeds is not None else None
+        )
+        done = dict(zip(fitting, rows, strict=True))
+        return [done[row] if row in done else self._too_long(prompt) for row, prompt in enumerate(prompts)]
+
+    def _generate_halving(
+        self, prompts: Sequence[EncodedPrompt], decoding: Decoding, seeds: Sequence[int] | None
+    ) -> list[Completion]:
+        """`_generate_batch`, in halves where memory runs out."""
+        if not prompts:
+            return []
+        try:
+            return self._generate_batch(prompts, decoding, seeds)
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+        # Outside of the handler: there the traceback would keep the failed batch's tensors alive.
+        if self.model.device.type == "cuda":
+            torch.cuda.empty_cache()
+        if len(prompts) == 1:
+            raise MachineError(
+                f"out of memory on {self.model.device} with a single prompt",
+                "use a smaller --max-new-tokens, --dtype bfloat16, or --device-map auto",
+            )
+        half = len(prompts) // 2
+        parts = ((prompts[:half], seeds and seeds[:half]), (prompts[half:], seeds and seeds[half:]))
+        return [row for part, part_seeds in parts for row in self._generate_halving(part, decoding, part_seeds)]
+
+    @torch.inference_mode()
+    def _generate_batch(
+        self, prompts: Sequence[EncodedPrompt], decoding: Decoding, seeds: Sequence[int] | None
+    ) -> list[Completion]:
+        ids, mask = self._left_padded(prompts)  # (B, S) both
+        longest = max(self._room(prompt) for prompt in prompts)
+        output = self.model.generate(
+            input_ids=ids,
+            attention_mask=mask,
+            logits_processor=_processors(decoding, seeds, ids.shape[1]),
+            generation_config=GenerationConfig(
+                max_new_tokens=min(decoding.max_new_tokens, longest),
+                do_sample=False,
+                pad_token_id=self._pad_id,
+                eos_token_id=self._end_ids,
+                stop_strings=list(decoding.stop) or None,
+            ),
+            tokenizer=self.tokenizer if decoding.stop else None,
+        )
+        drawn = output[:, ids.shape[1] :].tolist()  # B rows of at most max_new_tokens
+        return [self._completion(prompt, row, decoding) for prompt, row in zip(prompts, drawn, strict=True)]
+
+    def _left_padded(self, prompts: Sequence[EncodedPrompt]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Token ids and attention mask, (B, S) each: with the padding on the left all rows end where drawing begins."""
+        width = max(len(prompt.token_ids) for prompt in prompts)
+        padding = [width - len(prompt.token_ids) for prompt in prompts]
+        ids = [[self._pad_id] * pad + list(prompt.token_ids) for pad, prompt in zip(padding, prompts, strict=True)]
+        mask = [[0] * pad + [1] * (width - pad) for pad in padding]
+        device = self.model.device
+        return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
+
+    def _completion(self, prompt: EncodedPrompt, drawn: list[int], decoding: Decoding) -> Completion:
+        """Cut a row of drawn ids at its end of turn, its stop text, or its room in the context."""
+        limit = min(decoding.max_new_tokens, self._room(prompt))
+        end = next((position for position, token in enumerate(drawn) if token in self._end_ids), None)
+        num_tokens = len(drawn) if end is None else end + 1
+        finished = end is not None and num_tokens <= limit
+        num_tokens = min(num_tokens, limit)
+        kept = drawn[:end] if finished else drawn[:num_tokens]
+        text = self.tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        cut = min((at for at in (text.find(stop) for stop in decoding.stop) if at >= 0), default=None)
+        if cut is not None:
+            text, finished = text[:cut], True
+            num_tokens -= _trailing(drawn[:num_tokens], self._pad_id)
+        return Completion(text, "stop" if finished else "length", len(prompt.token_ids), num_tokens)
+
+    def _room(self, prompt: EncodedPrompt) -> int:
+        """Tokens that fit into the context after this prompt."""
+        return self._context_length() - len(prompt.token_ids)
+
+    def _context_length(self) -> int:
+        return int(getattr(self.model.config.get_text_config(), "max_position_embeddings", None) or 2**31)
+
+    def _too_long(self, prompt: EncodedPrompt) -> Completion:
+        length = len(prompt.token_ids)
+        reason = f"the prompt has {length} tokens, the model's context {self._context_length()}"
+        return Completion("", "error", length, 0, error=reason)
+
+
+def load_engine(folder: ModelFolder, config: ModelConfig) -> TorchEngine:
+    """Load a model and its tokenizer.
+
+    Raises:
+        InputError: the tokenizer has no chat template, or the files do not fit together.
+        MachineError: no such device here, or not enough memory.
+    """
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    tokenizer = _load_tokenizer(folder)
+    device = choose_device(config.device)
+    dtype = config.dtype if config.dtype == "auto" else getattr(torch, config.dtype)
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            folder.path, dtype=dtype, device_map=config.device_map, use_safetensors=True, local_files_only=True
+        )
+        if config.device_map is None:
+            model = model.to(device)
+    except (RuntimeError, MemoryError) as error:
+        if _is_out_of_memory(error):
+            raise MachineError(f"{folder.name} does not fit on {device}", "use --dtype bfloat16 or --device-map auto") from None
+        raise InputError(f"cannot load {folder.name}: {error}", "do the weights belong to this config.json?") from None
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"cannot load {folder.name}: {error}", "is the download or the copy complete?") from None
+    return TorchEngine(model, tokenizer)
+
+
+def choose_device(wanted: str) -> torch.device:
+    """The device a config means; `auto` is the first accelerator of this machine, else the CPU.
+
+    Raises:
+        MachineError: it is not a device of this machine.
+    """
+    if wanted == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(wanted)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise MachineError(f"there is no device {wanted!r} here: {reason}", "labkit doctor lists the devices") from None
+    return device
+
+
+def _load_tokenizer(folder: ModelFolder) -> PreTrainedTokenizerBase:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder.path, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"cannot load the tokenizer of {folder.name}: {error}", "is the copy complete?") from None
+    if not tokenizer.chat_template:
+        raise InputError(
+            f"{folder.name} has no chat template, so its prompts would be guesswork",
+            "use the instruction-tuned variant, or put a chat_template.jinja beside its tokenizer",
+        )
+    return tokenizer
+
+
+def _processors(decoding: Decoding, seeds: Sequence[int] | None, num_prompt_tokens: int) -> LogitsProcessorList:
+    """What happens to the logits, in the order of the field: penalty, temperature, top-k, top-p, draw."""
+    chain = LogitsProcessorList()
+    if decoding.repetition_penalty != 1:
+        chain.append(RepetitionPenaltyLogitsProcessor(decoding.repetition_penalty))
+    if decoding.temperature > 0 and seeds is not None:
+        chain.append(TemperatureLogitsWarper(decoding.temperature))
+        if decoding.top_k:
+            chain.append(TopKLogitsWarper(decoding.top_k))
+        if decoding.top_p < 1:
+            chain.append(TopPLogitsWarper(decoding.top_p))
+        chain.append(SeededDraw(seeds, num_prompt_tokens))
+    return chain
+
+
+def _end_of_turn_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Every token that ends a turn: what the model's files and its tokenizer name, in that order."""
+    found: list[int] = []
+    for source in (model.generation_config.eos_token_id, model.config.eos_token_id, tokenizer.eos_token_id):
+        ids = source if isinstance(source, list) else [source]
+        found += [token for token in ids if token is not None and token not in found]
+    if not found:
+        raise InputError("the model names no end-of-turn token", "set eos_token_id in its config.json")
+    return found
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    text = str(error).lower()
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(
+        words in text for words in ("out of memory", "not enough memory", "can't allocate memory")
+    )
+
+
+def _trailing(tokens: Sequence[int], value: int) -> int:
+    count = 0
+    while count < len(tokens) and tokens[-1 - count] == value:
+        count += 1
+    return count

@@ -1,0 +1,74 @@
+"""After completion: rows and verdicts in one Parquet file, checked before the segments go."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import polars as pl
+
+from labkit.errors import CheckFailed, RecordError
+from labkit.record.files import disk_error, exclusive_lock, sync_folder
+from labkit.record.frames import KEY, VERDICT_VALUES, read_rollouts, read_verdicts, verdict_column
+from labkit.record.run import Run, now
+
+
+def compact(run: Run) -> int:
+    """Pack a finished run; gives the number of rollouts in the Parquet file.
+
+    Sorted by arm, prompt and index, with dictionary-coded ids, a rollout takes a tenth of its JSON line. A run that
+    grows later gets new segments beside the file, and compacting again joins them.
+
+    Raises:
+        RecordError: the run is at work or not done. CheckFailed: what was written does not read back the same.
+    """
+    if run.status() != "done":
+        raise RecordError(f"{run.path} is not done", f"finish it first: labkit {run.command} --resume {run.path}")
+    with exclusive_lock(run.lock_path, {"pid": os.getpid(), "start": now(), "doing": "compact"}):
+        frame = _packed(run)
+        temporary = run.path / ".rows.parquet.tmp"
+        try:
+            frame.write_parquet(temporary, compression="zstd", statistics=True)
+            _sync_file(temporary)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise disk_error(error, run.parquet_path) from None
+        written = pl.read_parquet(temporary)
+        if written.height != frame.height or _content_hash(written) != _content_hash(frame):
+            temporary.unlink()
+            raise CheckFailed(f"{run.parquet_path} does not read back as it was written", "nothing was removed; try again")
+        temporary.replace(run.parquet_path)
+        sync_folder(run.path)
+        for path in (*run.rows_dir.glob("*.jsonl"), *(run.path / "scores").glob("*.jsonl")):
+            path.unlink()
+        run.note("compacted", rollouts=frame.height)
+    return frame.height
+
+
+def _packed(run: Run) -> pl.DataFrame:
+    frame = read_rollouts(run).frame
+    for score_hash in _score_hashes(run):
+        verdicts = read_verdicts(run, score_hash).frame
+        renamed = verdicts.rename({name: verdict_column(name, score_hash) for name in VERDICT_VALUES})
+        frame = frame.join(renamed, on=[*KEY, "attempt"], how="left")
+    return frame.sort("arm", "prompt", "index")
+
+
+def _score_hashes(run: Run) -> list[str]:
+    found = {path.stem for path in (run.path / "scores").glob("*.jsonl")}
+    if run.parquet_path.exists():
+        prefix = verdict_column("correct", "")
+        found |= {name.removeprefix(prefix) for name in pl.read_parquet_schema(run.parquet_path) if name.startswith(prefix)}
+    return sorted(found)
+
+
+def _content_hash(frame: pl.DataFrame) -> int:
+    return int(frame.hash_rows(seed=0).sum())
+
+
+def _sync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,192 @@
+"""Runs as polars frames: rollouts, verdicts, and both joined, over one run or thousands.
+
+A torn last line is cut and counted; a damaged line in the middle is an error, unless salvaging. The newest attempt of a
+rollout stands for it. Reading needs no lock: a run at work can be read at any moment.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from labkit.errors import RecordError
+from labkit.record.files import read_lines
+from labkit.record.run import Run
+
+ROLLOUT_SCHEMA = pl.Schema(
+    {
+        "prompt": pl.String,
+        "arm": pl.String,
+        "index": pl.Int64,
+        "attempt": pl.Int64,
+        "seed": pl.Int64,
+        "text": pl.String,
+        "finish_reason": pl.String,
+        "num_prompt_tokens": pl.Int64,
+        "num_tokens": pl.Int64,
+        "duration_s": pl.Float64,
+        "logprob": pl.Float64,
+        "error": pl.String,
+    }
+)
+VERDICT_SCHEMA = pl.Schema(
+    {
+        "prompt": pl.String,
+        "arm": pl.String,
+        "index": pl.Int64,
+        "attempt": pl.Int64,
+        "correct": pl.Boolean,
+        "reward": pl.Float64,
+        "answer": pl.String,
+        "rule": pl.String,
+    }
+)
+KEY = ["prompt", "arm", "index"]
+VERDICT_VALUES = ["correct", "reward", "answer", "rule"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A frame, and what had to be said about reading it."""
+
+    frame: pl.DataFrame
+    warnings: tuple[str, ...] = ()
+
+
+def read_rollouts(run: Run, *, columns: Sequence[str] | None = None, salvage: bool = False) -> Rows:
+    """The rollouts of a run, one row each, newest attempt first served.
+
+    Args:
+        columns: those wanted beside the key (`prompt`, `arm`, `index`, `attempt`); None is all of `ROLLOUT_SCHEMA`
+        salvage: leave damaged lines out with a warning instead of raising
+
+    Raises:
+        RecordError: a line in the middle of a segment is damaged; names the file and the line.
+    """
+    wanted = _with_key(columns, ROLLOUT_SCHEMA)
+    segments = sorted(run.rows_dir.glob("*.jsonl"))
+    read = [_read_segment(path, ROLLOUT_SCHEMA, salvage) for path in segments]
+    frames = [rows.frame.select(wanted) for rows in read]
+    if run.parquet_path.exists():
+        frames.insert(0, pl.read_parquet(run.parquet_path, columns=wanted))
+    frame = _concat(frames, ROLLOUT_SCHEMA, wanted)
+    if len(frames) > 1:  # one source alone was written without repeats
+        frame = newest(frame)
+    return Rows(frame, tuple(warning for rows in read for warning in rows.warnings))
+
+
+def read_verdicts(
+    run: Run, score_hash: str, *, columns: Sequence[str] | None = None, salvage: bool = False
+) -> Rows:
+    """The verdicts of one scorer over a run, one row a rollout."""
+    wanted = _with_key(columns, VERDICT_SCHEMA)
+    read = _read_segment(run.scores_path(score_hash), VERDICT_SCHEMA, salvage)
+    frames = [read.frame.select(wanted)]
+    names = {verdict_column(name, score_hash): name for name in VERDICT_VALUES if name in wanted}
+    if run.parquet_path.exists() and set(names) <= set(pl.read_parquet_schema(run.parquet_path)):
+        packed = pl.read_parquet(run.parquet_path, columns=[*KEY, "attempt", *names]).rename(names)
+        frames.insert(0, packed.filter(pl.col(next(iter(names.values()))).is_not_null()).select(wanted))
+    frames = [frame for frame in frames if frame.height]
+    frame = _concat(frames, VERDICT_SCHEMA, wanted)
+    return Rows(newest(frame) if len(frames) > 1 else frame, read.warnings)
+
+
+def read_scored(run: Run, *, columns: Sequence[str] = ("seed", "finish_reason", "num_tokens", "error"), salvage: bool = False) -> Rows:
+    """Rollouts with `correct` beside them, by the run's own scorer.
+
+    A rollout with an error is wrong. One that has no verdict yet has `correct` null: the run is being written, or was
+    interrupted between the two; resuming adds the verdict.
+    """
+    if run.parquet_path.exists() and not any(run.rows_dir.glob("*.jsonl")):
+        correct = verdict_column("correct", run.score_hash)
+        if correct in pl.read_parquet_schema(run.parquet_path) and not run.scores_path(run.score_hash).exists():
+            wanted = _with_key(columns, ROLLOUT_SCHEMA)
+            frame = pl.read_parquet(run.parquet_path, columns=[*wanted, correct]).rename({correct: "correct"})
+            return Rows(_errors_are_wrong(frame))
+    rows = read_rollouts(run, columns=columns, salvage=salvage)
+    verdicts = read_verdicts(run, run.score_hash, columns=["correct"], salvage=salvage)
+    frame = rows.frame.join(verdicts.frame, on=[*KEY, "attempt"], how="left")
+    return Rows(_errors_are_wrong(frame), rows.warnings + verdicts.warnings)
+
+
+def read_metrics(run: Run) -> pl.DataFrame:
+    """The logged training steps of a run; columns are what was logged."""
+    data, _ = read_lines(run.metrics_path)
+    return pl.read_ndjson(io.BytesIO(data), infer_schema_length=None) if data else pl.DataFrame()
+
+
+def newest(frame: pl.DataFrame) -> pl.DataFrame:
+    """One row for each rollout: that of its last attempt."""
+    return frame.sort("attempt", maintain_order=True).unique(KEY, keep="last", maintain_order=True)
+
+
+def verdict_column(name: str, score_hash: str) -> str:
+    """The column of `rows.parquet` that holds a verdict's value."""
+    return f"{name}@{score_hash}"
+
+
+def _with_key(columns: Sequence[str] | None, schema: pl.Schema) -> list[str]:
+    return list(schema) if columns is None else [*KEY, "attempt", *columns]
+
+
+def _concat(frames: Sequence[pl.DataFrame], schema: pl.Schema, wanted: Sequence[str]) -> pl.DataFrame:
+    return pl.concat(frames) if frames else pl.DataFrame(schema={name: schema[name] for name in wanted})
+
+
+def _errors_are_wrong(frame: pl.DataFrame) -> pl.DataFrame:
+    if "error" not in frame.columns:
+        return frame
+    return frame.with_columns(correct=pl.when(pl.col("error").is_not_null()).then(False).otherwise(pl.col("correct")))
+
+
+def _read_segment(path: Path, schema: pl.Schema, salvage: bool) -> Rows:
+    data, torn_bytes = read_lines(path)
+    warnings = [f"{path}: a torn last line ({torn_bytes} bytes) was left out"] if torn_bytes else []
+    if not data:
+        return Rows(pl.DataFrame(schema=schema), tuple(warnings))
+    frame = _parse(data, schema)
+    if frame is None:
+        data, damaged = _without_damage(data, schema)
+        if damaged and not salvage:
+            raise RecordError(
+                f"{path}, line {damaged[0]} is damaged",
+                "restore the file from a copy, or read what is left with --salvage",
+            )
+        warnings += [f"{path}, line {number}: damaged, left out" for number in damaged]
+        frame = _parse(data, schema) if data else pl.DataFrame(schema=schema)
+        if frame is None:
+            raise RecordError(f"{path} is damaged", "restore the file from a copy")
+    return Rows(frame, tuple(warnings))
+
+
+def _parse(data: bytes, schema: pl.Schema) -> pl.DataFrame | None:
+    """The frame of whole lines, or None where some line is not a row of the schema."""
+    try:
+        frame = pl.read_ndjson(io.BytesIO(data), schema=schema)
+    except pl.exceptions.PolarsError:
+        return None
+    whole = frame.height == data.count(b"\n") and not any(frame[name].null_count() for name in (*KEY, "attempt"))
+    return frame if whole else None
+
+
+def _without_damage(data: bytes, schema: pl.Schema) -> tuple[bytes, list[int]]:
+    """The lines that parse, and the numbers (from 1) of those that do not."""
+    good, damaged = [], []
+    for number, line in enumerate(data.splitlines(keepends=True), start=1):
+        if _is_object(line) and _parse(line, schema) is not None:
+            good.append(line)
+        else:
+            damaged.append(number)
+    return b"".join(good), damaged
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False

@@ -1,0 +1,315 @@
+"""A run folder as an object: made once, opened any number of times, its status derived from what is in it.
+
+Layout (every file is optional but `run.json`):
+
+    run.json       what was asked first and with what; never changed
+    config.yaml    the resolved config
+    events.jsonl   attempts, later asks, warnings, signals, finish
+    prompts.jsonl  one line a prompt, in the order in which batches take them
+    metrics.jsonl  one line a logged training step
+    rows/          rollouts, a segment for each attempt
+    scores/        verdicts, a file for each score hash
+    result.json    counts and metrics at the last completion
+    rows.parquet   rows and verdicts after compaction
+    artifacts/     checkpoints, tensors, figures
+    lock           held by the process at work
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from labkit.errors import LabkitError, RecordError
+from labkit.record.files import (
+    LineFile,
+    disk_error,
+    exclusive_lock,
+    is_locked,
+    iterate_json_lines,
+    json_line,
+    read_json,
+    sync_folder,
+    write_atomically,
+    write_json_atomically,
+)
+from labkit.record.identity import Arm
+from labkit.record.provenance import boot_id
+from labkit.record.schema import SCHEMA, Manifest, read_manifest
+
+Status = Literal["done", "running", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a run owes when nothing is done yet: every arm's rollouts of the first `num_prompts` prompts."""
+
+    num_prompts: int
+    arms: tuple[tuple[Arm, int], ...]
+    """Each arm with its rollouts a prompt; a greedy arm has one."""
+
+    def joined(self, other: Ask) -> Ask:
+        """Both asks at once: the larger counts, the arms of either. What was asked for is never taken back."""
+        counts: dict[Arm, int] = dict(self.arms)
+        for arm, count in other.arms:
+            counts[arm] = max(count, counts.get(arm, 0))
+        return Ask(max(self.num_prompts, other.num_prompts), tuple(counts.items()))
+
+    @property
+    def num_rollouts(self) -> int:
+        """Rollouts over all prompts and arms."""
+        return self.num_prompts * sum(count for _, count in self.arms)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "num_prompts": self.num_prompts,
+            "arms": [{"key": arm.key, **arm.as_json(), "num_rollouts": count} for arm, count in self.arms],
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Ask:
+        fields = ("method", "value", "top_p", "top_k", "repetition_penalty")
+        arms = tuple((Arm(**{name: arm[name] for name in fields}), arm["num_rollouts"]) for arm in value["arms"])
+        return cls(value["num_prompts"], arms)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """An existing run folder. Reading it never changes it; writing needs `working`."""
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @property
+    def command(self) -> str:
+        return str(self.manifest["command"])
+
+    @property
+    def base_hash(self) -> str:
+        return str(self.manifest["base_hash"])
+
+    @property
+    def score_hash(self) -> str:
+        """The score hash of the run's own scorer; rescoring adds others beside it."""
+        return str(self.manifest["score_hash"])
+
+    @property
+    def rows_dir(self) -> Path:
+        return self.path / "rows"
+
+    @property
+    def parquet_path(self) -> Path:
+        return self.path / "rows.parquet"
+
+    @property
+    def artifacts_dir(self) -> Path:
+        return self.path / "artifacts"
+
+    @property
+    def prompts_path(self) -> Path:
+        return self.path / "prompts.jsonl"
+
+    @property
+    def events_path(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def metrics_path(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def result_path(self) -> Path:
+        return self.path / "result.json"
+
+    @property
+    def lock_path(self) -> Path:
+        return self.path / "lock"
+
+    def scores_path(self, score_hash: str) -> Path:
+        return self.path / "scores" / f"{score_hash}.jsonl"
+
+    def events(self) -> list[dict[str, Any]]:
+        """Everything that happened, oldest first."""
+        return list(iterate_json_lines(self.events_path)) if self.events_path.exists() else []
+
+    def ask(self) -> Ask:
+        """Everything asked for up to now."""
+        ask = Ask.from_json(self.manifest["ask"])
+        for event in self.events():
+            if event.get("event") == "asked":
+                ask = ask.joined(Ask.from_json(event["ask"]))
+        return ask
+
+    def prompts(self) -> list[dict[str, Any]]:
+        """The prompts, in the order in which they were asked for."""
+        return list(iterate_json_lines(self.prompts_path)) if self.prompts_path.exists() else []
+
+    def result(self) -> dict[str, Any] | None:
+        """What the last completion wrote; None before the first."""
+        return read_json(self.result_path) if self.result_path.exists() else None
+
+    def status(self) -> Status:
+        """`running` while a process holds the lock, `done` when nothing asked for is owed, else `interrupted`."""
+        return self.status_with(self.result())
+
+    def status_with(self, result: Mapping[str, Any] | None) -> Status:
+        """`status` for a caller that has read the result already."""
+        if is_locked(self.lock_path):
+            return "running"
+        if result is None or result.get("owed") != 0:
+            return "interrupted"
+        # Events only grow. If nothing was asked since the completion there is no need to read them.
+        grown = self.events_path.stat().st_size - result["events_bytes"] if self.events_path.exists() else 0
+        return "done" if grown <= 0 or self.ask().num_rollouts <= result["num_asked"] else "interrupted"
+
+    def note(self, event: str, **fields: Any) -> None:
+        """Append an event."""
+        line = json_line({"time": now(), "event": event, **fields})
+        log = LineFile(self.events_path)
+        try:
+            log.append(line)
+        finally:
+            log.close()
+
+    @contextmanager
+    def working(self) -> Iterator[int]:
+        """Hold the run's lock for a block of work; gives the attempt's number, from 1.
+
+        Raises:
+            RecordError: another process is at work on this run.
+        """
+        holder = {"host": socket.gethostname(), "boot": boot_id(), "pid": os.getpid(), "start": now()}
+        with exclusive_lock(self.lock_path, holder):
+            attempt = 1 + sum(event.get("event") == "start" for event in self.events())
+            self.note("start", attempt=attempt, pid=os.getpid())
+            try:
+                yield attempt
+            except BaseException as error:
+                with suppress(LabkitError):  # a full disk must not hide why the attempt ended
+                    self.note("stopped", attempt=attempt, reason=type(error).__name__, message=str(error)[:500])
+                raise
+
+    def finish(self, result: Mapping[str, Any], *, owed: int, num_asked: int) -> None:
+        """Note the end of an attempt and replace `result.json`."""
+        self.note("finish", owed=owed)
+        write_json_atomically(
+            self.result_path,
+            {"finished": now(), "owed": owed, "num_asked": num_asked, "events_bytes": self.events_path.stat().st_size}
+            | dict(result),
+        )
+
+    def add_prompts(self, lines: Sequence[Mapping[str, Any]]) -> None:
+        """Append prompts; a batch already in flight does not see them."""
+        log = LineFile(self.prompts_path)
+        try:
+            log.append(b"".join(json_line(line) for line in lines))
+        finally:
+            log.close()
+
+
+def create_run(
+    runs_dir: Path,
+    *,
+    command: str,
+    slug: str,
+    manifest: Mapping[str, Any],
+    config_yaml: str,
+    prompts: Sequence[Mapping[str, Any]],
+) -> Run:
+    """Make a run folder. `run.json` comes last: a folder without it is not a run yet, and readers pass over it.
+
+    Raises:
+        RecordError: the runs folder may not be written. MachineError: the disk is full.
+    """
+    created = datetime.now(UTC)
+    name = f"{created:%Y%m%dT%H%M%SZ}-{slugify(slug)}-{secrets.token_hex(3)}"
+    path = runs_dir / command / name
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir()
+        (path / "rows").mkdir()
+        (path / "scores").mkdir()
+        sync_folder(path.parent)
+    except OSError as error:
+        raise disk_error(error, path) from None
+    full = {"schema": SCHEMA, "id": name, "command": command, "created": iso(created), **manifest}
+    run = Run(path, full)
+    write_atomically(path / "config.yaml", config_yaml.encode())
+    write_atomically(run.prompts_path, b"".join(json_line(prompt) for prompt in prompts))
+    write_json_atomically(path / "run.json", full)
+    return run
+
+
+def open_run(path: Path) -> Run:
+    """Open a run folder.
+
+    Raises:
+        RecordError: it is no run folder, is damaged, or has a newer schema.
+    """
+    if not (path / "run.json").exists():
+        raise RecordError(f"{path} is not a run: it has no run.json", "labkit runs list shows the runs there are")
+    return Run(path, read_manifest(path / "run.json"))
+
+
+def slugify(text: str) -> str:
+    """A name fit for a folder: lower case, digits and hyphens, at most 40 characters."""
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")[:40].strip("-.") or "run"
+
+
+def now() -> str:
+    """The time, UTC, ISO 8601 with milliseconds."""
+    return iso(datetime.now(UTC))
+
+
+def iso(time: datetime) -> str:
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def find_run(reference: str, runs_dir: Path) -> Run:
+    """The run a user means: a path, a whole name, any part of a name that fits one run only, or `last`.
+
+    Raises:
+        RecordError: none fits, or several do.
+    """
+    if (Path(reference) / "run.json").exists():
+        return open_run(Path(reference))
+    paths = list(run_paths(runs_dir))
+    if reference == "last" and paths:
+        return open_run(max(paths, key=lambda path: path.name))
+    fits = [path for path in paths if path.name == reference] or [path for path in paths if reference in path.name]
+    if len(fits) == 1:
+        return open_run(fits[0])
+    if not fits:
+        raise RecordError(f"no run {reference!r} under {runs_dir}", "labkit runs list shows the runs there are")
+    raise RecordError(
+        f"{len(fits)} runs fit {reference!r}: " + ", ".join(sorted(path.name for path in fits)[:5]), "give more of the name"
+    )
+
+
+def run_paths(runs_dir: Path) -> Iterator[Path]:
+    """Every run folder under a runs folder, whatever its command."""
+    if not runs_dir.is_dir():
+        return
+    for command in sorted(entry.path for entry in os.scandir(runs_dir) if entry.is_dir()):
+        for name in sorted(entry.name for entry in os.scandir(command) if entry.is_dir()):
+            path = Path(command, name)
+            if (path / "run.json").exists():
+                yield path
+
+
+def refuse_if_running(run: Run) -> None:
+    """Raise RecordError while a process is at work on the run."""
+    if is_locked(run.lock_path):
+        raise RecordError(f"{run.path} is being worked on", "wait for it, or stop it, and try again")

@@ -1,0 +1,1 @@
+"""Sampling and perturbing: one loop, differing only in where diversity comes from."""

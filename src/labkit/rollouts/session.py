@@ -1,0 +1,111 @@
+"""Starting a run, or going on with one: everything between a config and a worker that has something to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from labkit.config.base import Resolved
+from labkit.config.commands import SweepConfig
+from labkit.config.yaml_text import dump
+from labkit.errors import RecordError
+from labkit.models.noise import STREAM
+from labkit.record.identity import components_hash, describe_difference
+from labkit.record.provenance import capture
+from labkit.record.run import Run, create_run
+from labkit.rollouts.experiment import Experiment, prepare
+from labkit.rollouts.work import Observer, Worker
+from labkit.tasks.base import Prompt
+
+
+def start(resolved: Resolved[SweepConfig], experiment: Experiment, observer: Observer) -> Run:
+    """Make a run for an experiment and carry it out."""
+    run = create_run(
+        resolved.config.runs_dir,
+        command=_command(resolved.config),
+        slug=resolved.config.name or resolved.config.model.id.rsplit(":")[-1].rsplit("/")[-1],
+        manifest=_manifest(resolved, experiment),
+        config_yaml=dump(resolved.config.as_json()),
+        prompts=[prompt.as_json() for prompt in experiment.prompts],
+    )
+    with run.working() as attempt:
+        Worker(run, experiment, attempt, observer).carry_out(experiment.ask)
+    return run
+
+
+def resume(run: Run, config: SweepConfig, say: Callable[[str], None], observer: Observer) -> Run:
+    """Carry out what a run owes, and what `config` asks beyond that.
+
+    Raises:
+        RecordError: the config has another base, scorer, engine or seed than the run; says which keys differ.
+    """
+    refuse_other_seed(run, config)
+    with run.working() as attempt:
+        known = [Prompt.from_json(line) for line in run.prompts()]
+        experiment = prepare(config, say, known)
+        refuse_other_base(run, experiment)
+        new = experiment.prompts[len(known) :]
+        if new:
+            run.add_prompts([prompt.as_json() for prompt in new])
+        before = run.ask()
+        ask = before.joined(experiment.ask)
+        if ask != before:
+            run.note("asked", ask=ask.as_json())
+        Worker(run, experiment, attempt, observer).carry_out(ask)
+    return run
+
+
+def refuse_other_seed(run: Run, config: SweepConfig) -> None:
+    """A run has one seed: under another its rollouts would be other draws with the same names."""
+    if run.manifest["seed"] != config.seed:
+        raise RecordError(
+            f"{run.id} has the seed {run.manifest['seed']}, not {config.seed}",
+            "leave --seed out, or start a new run; labkit report merges the two",
+        )
+
+
+def refuse_other_base(run: Run, experiment: Experiment) -> None:
+    """Refuse to go on with another base, scorer or engine, key by key."""
+    pairs: list[tuple[str, Mapping[str, object], Mapping[str, object]]] = [
+        ("base", run.manifest["base"], experiment.base),
+        ("scorer", run.manifest["score"], experiment.score),
+        ("engine", _engine_identity(run.manifest["engine"]), _engine_identity(_engine(experiment))),
+    ]
+    for what, recorded, present in pairs:
+        if difference := describe_difference(recorded, present):
+            raise RecordError(
+                f"{run.id} rests on another {what} (in the run | now):\n{difference}",
+                "leave the flag out that changed it, or start a new run without --resume",
+            )
+
+
+def _manifest(resolved: Resolved[SweepConfig], experiment: Experiment) -> dict[str, object]:
+    first = experiment.encoded[0]
+    return {
+        "name": resolved.config.name,
+        "seed": resolved.config.seed,
+        "config": resolved.config.as_json(),
+        "origins": dict(resolved.origins),
+        "config_digest": resolved.config.digest(),
+        "base": experiment.base,
+        "base_hash": components_hash(experiment.base),
+        "score": experiment.score,
+        "score_hash": components_hash(experiment.score),
+        "ask": experiment.ask.as_json(),
+        "engine": _engine(experiment),
+        "noise": STREAM.decode(),
+        "provenance": capture(),
+        "first_prompt": {"text": first.text, "token_ids": list(first.token_ids)},
+        "parents": [],
+    }
+
+
+def _engine(experiment: Experiment) -> dict[str, object]:
+    return {"name": experiment.engine.name, "version": experiment.engine.version, **experiment.engine.describe()}
+
+
+def _engine_identity(engine: Mapping[str, object]) -> dict[str, object]:
+    return {key: engine.get(key) for key in ("name", "version")}
+
+
+def _command(config: SweepConfig) -> str:
+    return str(config.as_json()["command"])

@@ -1,0 +1,214 @@
+"""Carrying out what a run owes: generate, write, score, batch by batch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from labkit.models.engine import Completion, Decoding, Perturbation
+from labkit.record.frames import KEY, read_rollouts, read_scored, read_verdicts
+from labkit.record.identity import draw_seed
+from labkit.record.rows import Rollout, RowWriter, Verdict, VerdictWriter
+from labkit.record.run import Ask, Run
+from labkit.rollouts.experiment import Experiment
+from labkit.rollouts.plan import Batch, Done, mark_done, nothing_done, num_owed, owed_batches
+from labkit.stats import pass_at_k_rates, powers_of_two
+
+
+@dataclass(slots=True)
+class Tally:
+    """Rollouts and correct ones of every prompt and arm, kept while the run goes on."""
+
+    num_rollouts: dict[str, npt.NDArray[np.int64]]
+    """By arm key, (num_prompts,)."""
+    num_correct: dict[str, npt.NDArray[np.int64]]
+    num_truncated: dict[str, int]
+    num_errors: dict[str, int]
+
+    @classmethod
+    def empty(cls, ask: Ask) -> Tally:
+        keys = [arm.key for arm, _ in ask.arms]
+        counts = [{key: np.zeros(ask.num_prompts, dtype=np.int64) for key in keys} for _ in range(2)]
+        return cls(counts[0], counts[1], dict.fromkeys(keys, 0), dict.fromkeys(keys, 0))
+
+    def add(self, arm: str, prompt: int, correct: bool, finish_reason: str) -> None:
+        self.num_rollouts[arm][prompt] += 1
+        self.num_correct[arm][prompt] += correct
+        self.num_truncated[arm] += finish_reason == "length"
+        self.num_errors[arm] += finish_reason == "error"
+
+
+class Observer(Protocol):
+    """Who watches a run: told of every batch after it is on disk."""
+
+    def started(self, run: Run, ask: Ask, owed: int, tally: Tally) -> None: ...
+
+    def advanced(self, batch: Batch, num_new: int, tally: Tally) -> None: ...
+
+
+@dataclass(slots=True)
+class Worker:
+    """One attempt at a run."""
+
+    run: Run
+    experiment: Experiment
+    attempt: int
+    observer: Observer
+    tokens: dict[str, int] = field(default_factory=lambda: {"prompt": 0, "generated": 0})
+
+    def carry_out(self, ask: Ask) -> None:
+        """Do every batch of which anything is owed, then write the result."""
+        began = time.monotonic()
+        position = {prompt: at for at, prompt in enumerate(self.experiment.prompt_ids)}
+        self._score_what_has_no_verdict(position)
+        done, tally = _what_is_there(self.run, ask, position)
+        owed = num_owed(done)
+        self.observer.started(self.run, ask, owed, tally)
+        rows = RowWriter(self.run.rows_dir, self.attempt)
+        verdicts = VerdictWriter(self.run.scores_path(self.run.score_hash))
+        try:
+            for batch in list(owed_batches(ask, self.experiment.config.generation.batch_size, done)):
+                new = self._do(batch, done, rows, verdicts, tally)
+                self.observer.advanced(batch, new, tally)
+        finally:
+            rows.close()
+            verdicts.close()
+        self.experiment.engine.perturb(None)
+        result = summarise(ask, tally) | {
+            "timings": {"attempt_s": time.monotonic() - began},
+            "tokens": self.tokens,
+            "warnings": list(self.experiment.task.notes),
+        }
+        self.run.finish(result, owed=num_owed(done), num_asked=ask.num_rollouts)
+
+    def _do(self, batch: Batch, done: Done, rows: RowWriter, verdicts: VerdictWriter, tally: Tally) -> int:
+        """One batch, from the weights to the disk; gives the number of rollouts that were owed."""
+        began = time.monotonic()
+        cells = list(batch.cells)
+        completions, seeds = generate_batch(self.experiment, batch)
+        each_s = round((time.monotonic() - began) / len(cells), 6)
+        new: list[tuple[int, Rollout]] = []
+        for (prompt, index), completion, seed in zip(cells, completions, seeds, strict=True):
+            if not done[batch.arm.key][prompt, index]:
+                new.append((prompt, self._rollout(prompt, batch.arm.key, index, seed, completion, each_s)))
+        rows.append(row for _, row in new)
+        scored = [(prompt, row, self._verdict(prompt, row)) for prompt, row in new]
+        verdicts.append(verdict for _, _, verdict in scored)
+        for prompt, row, verdict in scored:
+            done[row.arm][prompt, row.index] = True
+            tally.add(row.arm, prompt, verdict.correct, row.finish_reason)
+            self.tokens["prompt"] += row.num_prompt_tokens
+            self.tokens["generated"] += row.num_tokens
+        return len(new)
+
+    def _rollout(
+        self, prompt: int, arm: str, index: int, seed: int | None, done: Completion, duration_s: float
+    ) -> Rollout:
+        return Rollout(
+            prompt=self.experiment.prompt_ids[prompt],
+            arm=arm,
+            index=index,
+            attempt=self.attempt,
+            seed=seed,
+            text=done.text,
+            finish_reason=done.finish_reason,
+            num_prompt_tokens=done.num_prompt_tokens,
+            num_tokens=done.num_tokens,
+            duration_s=duration_s,
+            logprob=done.logprob,
+            error=done.error,
+        )
+
+    def _verdict(self, prompt: int, row: Rollout) -> Verdict:
+        if row.error is not None:
+            return Verdict(row.prompt, row.arm, row.index, row.attempt, False, 0.0, None, "error")
+        score = self.experiment.task.score(self.experiment.prompts[prompt], row.text)
+        return Verdict(
+            row.prompt, row.arm, row.index, row.attempt, score.correct, score.reward, score.answer, score.rule
+        )
+
+    def _score_what_has_no_verdict(self, position: dict[str, int]) -> None:
+        """A crash can come between a batch's rows and its verdicts: score those rows now."""
+        there = read_verdicts(self.run, self.run.score_hash, columns=[]).frame
+        missing = read_rollouts(self.run).frame.join(there, on=[*KEY, "attempt"], how="anti")
+        if not missing.height:
+            return
+        writer = VerdictWriter(self.run.scores_path(self.run.score_hash))
+        try:
+            writer.append(
+                self._verdict(position[row["prompt"]], Rollout(**row))
+                for row in missing.iter_rows(named=True)
+                if row["prompt"] in position
+            )
+        finally:
+            writer.close()
+
+
+def generate_batch(experiment: Experiment, batch: Batch) -> tuple[list[Completion], Sequence[int | None]]:
+    """Completions of a batch's cells, with the seed that each one's diversity came from (None for greedy)."""
+    config, engine, arm = experiment.config, experiment.engine, batch.arm
+    cells = list(batch.cells)
+    prompts = [experiment.encoded[prompt] for prompt, _ in cells]
+    decoding = Decoding(
+        experiment.max_new_tokens,
+        temperature=arm.value if arm.method == "temperature" and arm.value is not None else 0.0,
+        top_p=arm.top_p,
+        top_k=arm.top_k,
+        repetition_penalty=arm.repetition_penalty,
+        stop=config.generation.stop,
+    )
+    if arm.method == "perturbation":
+        member = draw_seed(config.seed, "member", batch.indices.start)
+        engine.perturb(Perturbation(member, arm.value or 0.0))
+        return engine.generate(prompts, decoding), [member] * len(cells)
+    engine.perturb(None)
+    if arm.method == "greedy":
+        return engine.generate(prompts, decoding), [None] * len(cells)
+    seeds = [draw_seed(config.seed, "rollout", experiment.prompt_ids[prompt], index) for prompt, index in cells]
+    return engine.generate(prompts, decoding, seeds), seeds
+
+
+def already_done(run: Run, ask: Ask, experiment: Experiment) -> Done:
+    """Which rollouts of an ask a run has."""
+    return _what_is_there(run, ask, {prompt: at for at, prompt in enumerate(experiment.prompt_ids)})[0]
+
+
+def _what_is_there(run: Run, ask: Ask, position: dict[str, int]) -> tuple[Done, Tally]:
+    done, tally = nothing_done(ask), Tally.empty(ask)
+    frame = read_scored(run).frame.filter(pl.col("prompt").is_in(list(position)))
+    for (arm,), rows in frame.group_by("arm"):
+        prompts = [position[prompt] for prompt in rows["prompt"]]
+        mark_done(done, str(arm), prompts, rows["index"].to_list())
+        if arm in tally.num_rollouts:
+            verdicts = zip(prompts, rows["correct"].fill_null(False), rows["finish_reason"], strict=True)
+            for prompt, correct, finish_reason in verdicts:
+                tally.add(str(arm), prompt, correct, finish_reason)
+    return done, tally
+
+
+def summarise(ask: Ask, tally: Tally) -> dict[str, Any]:
+    """The metrics of `result.json`: for every arm its counts, and pass@k with 95 % intervals over prompts."""
+    arms = []
+    for arm, _ in ask.arms:
+        made, correct = tally.num_rollouts[arm.key], tally.num_correct[arm.key]
+        rates = pass_at_k_rates(made, correct, powers_of_two(int(made.min()))) if made.min() else {}
+        arms.append(
+            {
+                "key": arm.key,
+                "num_prompts": len(made),
+                "num_rollouts": int(made.min()),
+                "solved": int((correct > 0).sum()),
+                "pass_at_k": {str(k): [rate.value, rate.low, rate.high] for k, rate in rates.items()},
+                "truncated": tally.num_truncated[arm.key],
+                "errors": tally.num_errors[arm.key],
+            }
+        )
+    return {"arms": arms}
+
+

@@ -1,0 +1,92 @@
+"""What a task is: where prompts come from, and how an answer is scored.
+
+Knows prompts, presets and verdicts. Does *not* know models, tokenizers, runs or sampling: a task can be scored on a
+machine that has never loaded a model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+Message = Mapping[str, str]
+"""One chat turn: `{"role": "system" | "user" | "assistant", "content": …}`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One question as a model is asked it, with what is needed to grade the answer."""
+
+    messages: tuple[Message, ...]
+    """The chat turns, in order; the model's own template turns them into text."""
+    prefill: str = ""
+    """Text that the assistant's turn starts with; the model continues it."""
+    scored_prefix: str = ""
+    """What is put before the continuation when it is scored (published scorers see part of the prefill)."""
+    gold: Mapping[str, Any] = field(default_factory=dict)
+    """What the scorer compares with; part of the score hash, never shown to the model."""
+    source: Mapping[str, Any] = field(default_factory=dict)
+    """Where the prompt came from (row of a file, index in a split), for people."""
+
+    @property
+    def id(self) -> str:
+        """16 hex digits: the hash of what the model is asked, and of nothing else."""
+        content = json.dumps([[dict(m) for m in self.messages], self.prefill], sort_keys=True, ensure_ascii=False)
+        return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
+
+    def as_json(self) -> dict[str, Any]:
+        """The line of `prompts.jsonl`."""
+        return {
+            "id": self.id,
+            "messages": [dict(message) for message in self.messages],
+            "prefill": self.prefill,
+            "scored_prefix": self.scored_prefix,
+            "gold": dict(self.gold),
+            "source": dict(self.source),
+        }
+
+    @classmethod
+    def from_json(cls, line: Mapping[str, Any]) -> Prompt:
+        """The prompt of a line of `prompts.jsonl`."""
+        return cls(tuple(line["messages"]), line["prefill"], line["scored_prefix"], line["gold"], line["source"])
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The verdict on one rollout."""
+
+    correct: bool
+    """Whether the answer is right."""
+    reward: float
+    """The training signal; for most tasks 1.0 or 0.0, for Countdown `0.1 * format + correct`."""
+    answer: str | None
+    """What was taken as the answer; None where nothing was found."""
+    rule: str
+    """The name of the scoring rule that decided."""
+
+
+class Task(Protocol):
+    """A source of prompts with a scorer. Instances are cheap to build and hold no model."""
+
+    name: str
+    scorer: str
+    """Name and version of the scoring rules, such as `countdown-exact-1`; part of the score hash."""
+    data_fingerprint: str
+    """Hash of the whole data source (not of the slice in use), so that a slice may grow."""
+    notes: Sequence[str]
+    """Facts about the data that the user should see once (unsolvable problems, repeated rows)."""
+
+    def prompts(self, *, preset: str | None, offset: int, num_prompts: int | None) -> list[Prompt]:
+        """The slice `[offset, offset + num_prompts)` of the task's split, under a prompt preset; None is all that follow.
+
+        Raises:
+            InputError: the preset is unknown, or the split is shorter than the slice.
+        """
+        ...
+
+    def score(self, prompt: Prompt, text: str) -> Score:
+        """Grade one continuation. Pure, bounded in time, never evaluates `text` as code."""
+        ...

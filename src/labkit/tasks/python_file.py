@@ -1,0 +1,117 @@
+"""A task of the user's own: a Python file with `prompts()` and `score(prompt, text)`.
+
+    def prompts(split):
+        return [{"messages": [{"role": "user", "content": "2 + 2 = "}], "gold": {"answer": "4"}}]
+
+    def score(prompt, text):
+        return text.strip() == prompt.gold["answer"]
+
+`prompts` may take the split or nothing, and gives dicts (with `prompt` or `messages`, and optionally `prefill`, `gold`,
+`source`) or `labkit.tasks.base.Prompt`s. `score` gives a bool, a number (the reward; 1 or more is correct), or a
+`labkit.tasks.base.Score`. The file is the user's own code and is run as such.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from labkit.errors import InputError
+from labkit.tasks.base import Prompt, Score
+from labkit.tasks.prompt_file import checked_messages, take
+
+
+class PythonFileTask:
+    """The prompts and the scorer of one Python file."""
+
+    name = "python"
+
+    def __init__(self, path: Path, split: str) -> None:
+        """Run the file and collect its prompts.
+
+        Raises:
+            InputError: the file is missing, fails, lacks a function, or gives something that is no prompt.
+        """
+        module = _run(path)
+        self._path = path
+        self._score = _function(module, "score", path)
+        self.data_fingerprint = hashlib.blake2b(path.read_bytes() + split.encode(), digest_size=16).hexdigest()
+        self.scorer = f"python-{self.data_fingerprint[:12]}"
+        found: dict[str, Prompt] = {}
+        given = list(_call_prompts(_function(module, "prompts", path), path, split))
+        for position, value in enumerate(given):
+            prompt = _as_prompt(value, f"{path}: prompt {position}", position)
+            found.setdefault(prompt.id, prompt)
+        self._prompts = list(found.values())
+        repeated = len(given) - len(found)
+        self.notes: Sequence[str] = [f"{path}: {repeated} repeated prompts count once"] if repeated else []
+
+    def prompts(self, *, preset: str | None, offset: int, num_prompts: int | None) -> list[Prompt]:
+        """The slice of what the file's `prompts` gave."""
+        if preset is not None:
+            raise InputError(f"a task of your own has no preset {preset!r}", "leave --preset out")
+        return take(self._prompts, offset, num_prompts, str(self._path))
+
+    def score(self, prompt: Prompt, text: str) -> Score:
+        """What the file's `score` says.
+
+        Raises:
+            InputError: it failed, or gave something that is no verdict.
+        """
+        try:
+            verdict = self._score(prompt, text)
+        except Exception as error:  # the user's code may raise anything
+            raise InputError(f"{self._path}: score() failed on {text[:80]!r}: {error!r}", "mend score()") from error
+        if isinstance(verdict, Score):
+            return verdict
+        if isinstance(verdict, (bool, int, float)):
+            return Score(verdict >= 1, float(verdict), text.strip(), "python")
+        raise InputError(f"{self._path}: score() gave {verdict!r}", "return a bool, a number, or a Score")
+
+
+def _run(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise InputError(f"there is no task file {path}", "check the path after --task")
+    spec = importlib.util.spec_from_file_location("labkit_user_task", path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"{path} is not a Python file", "name a file that ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # the user's code may raise anything
+        raise InputError(f"{path} fails when it is run: {error!r}", "mend the file; python runs it too") from error
+    return module
+
+
+def _function(module: ModuleType, name: str, path: Path) -> Callable[..., Any]:
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise InputError(f"{path} has no function {name}()", "a task file needs prompts() and score(prompt, text)")
+    return function
+
+
+def _call_prompts(function: Callable[..., Any], path: Path, split: str) -> Iterable[Any]:
+    try:
+        given = list(function(split) if inspect.signature(function).parameters else function())
+    except Exception as error:  # the user's code may raise anything
+        raise InputError(f"{path}: prompts() failed: {error!r}", "mend prompts()") from error
+    if not given:
+        raise InputError(f"{path}: prompts() gave none", "return a list of dicts with `prompt` or `messages`")
+    return given
+
+
+def _as_prompt(value: Any, where: str, position: int) -> Prompt:
+    if isinstance(value, Prompt):
+        return value
+    if not isinstance(value, dict) or ("prompt" in value) == ("messages" in value):
+        raise InputError(f"{where} is no prompt", "give a dict with `prompt` or `messages`, or a Prompt")
+    turns = value.get("messages", [{"role": "user", "content": value.get("prompt")}])
+    source = value.get("source", {"index": position})
+    return Prompt(
+        tuple(checked_messages(turns, where)), str(value.get("prefill", "")), gold=value.get("gold", {}), source=source
+    )

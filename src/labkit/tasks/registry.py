@@ -1,0 +1,43 @@
+"""From a task's config to the task. Adding a task is one config class and one entry here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from labkit.config.sections import CountdownTask as CountdownConfig
+from labkit.config.sections import PromptFileTask as PromptFileConfig
+from labkit.config.sections import PythonTask as PythonConfig
+from labkit.config.sections import TaskConfig
+from labkit.tasks.base import Task
+from labkit.tasks.countdown import CountdownTask
+from labkit.tasks.prompt_file import PromptFileTask
+from labkit.tasks.python_file import PythonFileTask
+
+
+def _countdown(config: CountdownConfig) -> Task:
+    return CountdownTask(
+        split=config.split,
+        seed=config.data_seed,
+        data=config.data,
+        num_numbers=config.num_numbers,
+        number_range=config.number_range,
+        target_range=config.target_range,
+        scorer_mode=config.scorer,
+    )
+
+
+_TASKS: dict[type, Callable[[Any], Task]] = {
+    CountdownConfig: _countdown,
+    PromptFileConfig: lambda config: PromptFileTask(config.path),
+    PythonConfig: lambda config: PythonFileTask(config.path, config.split),
+}
+
+
+def load_task(config: TaskConfig) -> Task:
+    """The task that a config names.
+
+    Raises:
+        InputError: its data cannot be used.
+    """
+    return _TASKS[type(config)](config)
