@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from labkit.errors import LabkitError
+    from labkit.record.run import Run
 
 
 def stderr_console() -> Console:
@@ -36,3 +37,11 @@ def show_error(error: LabkitError) -> None:
         console.print(Panel(body, title="labkit", title_align="left", border_style="red", expand=False))
     else:  # a box wrapped at a guessed width would break paths that scripts look for
         say("labkit: " + body.plain)
+
+
+def say_how_to_resume(run: Run | None, error: BaseException | None) -> None:
+    """After a run ended early: the command that goes on with it. A refusal has nothing to go on with."""
+    from labkit.errors import RecordError
+
+    if run is not None and error is not None and not isinstance(error, RecordError):
+        say(f"interrupted; go on with: labkit {run.command} --resume {run.path}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from labkit.cli.flags import Asked
@@ -16,10 +17,11 @@ from labkit.config.base import (
     flatten,
     resolve,
     set_layer,
+    variable_name,
 )
 from labkit.config.commands import COMMANDS
-from labkit.errors import ConfigError
-from labkit.record.run import Run
+from labkit.errors import ConfigError, RecordError
+from labkit.record.run import Run, find_run
 
 ConfigT = TypeVar("ConfigT", bound=Config)
 
@@ -44,6 +46,21 @@ def resolve_asked(
         return resolve(schema, [*below, *flags])
     small = debug(resolve(schema, [*below, *flags]).config)
     return resolve(schema, [*below, Layer("--debug", small), *flags])
+
+
+def resumed_run(asked: Asked, command: str) -> Run | None:
+    """The run that `--resume` names, None without it.
+
+    Raises:
+        RecordError: there is no such run, or it belongs to another command.
+    """
+    if asked.resume is None:
+        return None
+    runs_dir = asked.values.get("runs_dir") or os.environ.get(variable_name("runs_dir")) or "runs"
+    run = find_run(asked.resume, Path(runs_dir))
+    if run.command != command:
+        raise RecordError(f"{run.id} is a run of labkit {run.command}", f"labkit {run.command} --resume {run.id}")
+    return run
 
 
 def task_values(values: Mapping[str, Any]) -> dict[str, Any]:

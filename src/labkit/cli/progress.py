@@ -7,7 +7,7 @@ from types import TracebackType
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from labkit.cli.console import say, stderr_console
+from labkit.cli.console import say, say_how_to_resume, stderr_console
 from labkit.record.run import Ask, Run
 from labkit.rollouts.plan import Batch
 from labkit.rollouts.work import Tally
@@ -15,13 +15,11 @@ from labkit.stats import pass_at_k
 
 
 class SweepProgress:
-    """An `Observer` that draws; it holds the terminal from the first batch until it is closed."""
-
-    run: Run | None = None
-    """The run being worked on, once there is one."""
+    """An `Observer` that draws; it holds the terminal while the block lasts."""
 
     def __init__(self) -> None:
         console = stderr_console()
+        self._run: Run | None = None
         self._shown = console.is_terminal
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -41,15 +39,12 @@ class SweepProgress:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Give the terminal back; calling it twice does no harm."""
         self._progress.stop()
+        say_how_to_resume(self._run, error)
 
     def started(self, run: Run, ask: Ask, owed: int, tally: Tally) -> None:
         """The run exists and `owed` rollouts are to be made."""
-        self.run = run
+        self._run = run
         self._began = time.monotonic()
         total = ask.num_rollouts
         if owed < total:

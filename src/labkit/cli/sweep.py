@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Any, TypeVar
 
 from labkit.cli.console import say
 from labkit.cli.flags import Asked
-from labkit.cli.layers import resolve_asked
+from labkit.cli.layers import resolve_asked, resumed_run
 from labkit.config.base import Resolved
 from labkit.config.commands import SweepConfig
-from labkit.errors import RecordError
-from labkit.record.run import Run, find_run
+from labkit.record.run import Run
 
 SweepT = TypeVar("SweepT", bound=SweepConfig)
 
@@ -23,7 +21,7 @@ DEBUG_ROLLOUTS = 32
 
 def run_sweep(schema: type[SweepT], sweep_key: str, asked: Asked) -> None:
     """Carry out a sweep as it was asked for, and print its table."""
-    run = _resumed_run(asked, schema.model_fields["command"].default)
+    run = resumed_run(asked, schema.model_fields["command"].default)
     resolved = resolve_asked(schema, asked, debug=lambda config: _debug(config, sweep_key), resumed=run)
     if asked.dry_run:
         _say_what_would_be_done(resolved, asked, run)
@@ -35,17 +33,10 @@ def run_sweep(schema: type[SweepT], sweep_key: str, asked: Asked) -> None:
     from labkit.rollouts.session import resume, start
 
     with SweepProgress() as progress:
-        try:
-            if run is None:
-                run = start(resolved, prepare(resolved.config, say), progress)
-            else:
-                run = resume(run, resolved.config, say, progress)
-        except BaseException as error:
-            unfinished = progress.run
-            if unfinished is not None and not isinstance(error, RecordError):
-                progress.close()
-                say(f"interrupted; go on with: labkit {unfinished.command} --resume {unfinished.path}")
-            raise
+        if run is None:
+            run = start(resolved, prepare(resolved.config, say), progress)
+        else:
+            run = resume(run, resolved.config, say, progress)
     print_table([run], as_json=asked.json)
     say(f"recorded in {run.path}")
 
@@ -56,21 +47,6 @@ def print_table(runs: list[Run], *, as_json: bool) -> None:
     from labkit.report.render import print_tables
 
     print_tables([pass_at_k_table(runs)], format="json" if as_json else None)
-
-
-def _resumed_run(asked: Asked, command: str) -> Run | None:
-    if asked.resume is None:
-        return None
-    run = find_run(asked.resume, Path(asked.values.get("runs_dir", _runs_dir())))
-    if run.command != command:
-        raise RecordError(f"{run.id} is a run of labkit {run.command}", f"labkit {run.command} --resume {run.id}")
-    return run
-
-
-def _runs_dir() -> str:
-    import os
-
-    return os.environ.get("LABKIT_RUNS_DIR", "runs")
 
 
 def _debug(config: SweepConfig, sweep_key: str) -> dict[str, Any]:

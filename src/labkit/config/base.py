@@ -11,7 +11,7 @@ import hashlib
 import json
 import types
 import typing
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -69,7 +69,8 @@ class Resolved(Generic[ConfigT]):
 def stable_digest(value: Any, digest_size: int = 8) -> str:
     """Hash of a JSON value that does not depend on the order of keys, the process or the machine."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return hashlib.blake2b(text.encode(), digest_size=digest_size).hexdigest()
+    # A path of the user's that is no UTF-8 reaches us with lone surrogates; they are hashed as they stand.
+    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=digest_size).hexdigest()
 
 
 def file_layer(path: Path) -> Layer:
@@ -79,12 +80,12 @@ def file_layer(path: Path) -> Layer:
 
 def set_layer(assignments: Sequence[str]) -> Layer:
     """The layer of repeated `--set key.path=value`; values are written as in YAML."""
-    values = {}
+    values: dict[str, Any] = {}
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals or not key.strip():
             raise ConfigError(f"--set {assignment} is not key=value", "write for example --set generation.top_p=0.9")
-        values[key.strip()] = parse_value(text)
+        values |= flatten({key.strip(): parse_value(text)})
     return Layer("flag --set", values)
 
 
@@ -100,9 +101,10 @@ def environment_layers(environ: Mapping[str, str], schemas: Sequence[type[Config
         if not name.startswith(ENV_PREFIX):
             continue
         if name not in names:
-            raise ConfigError(f"the environment variable {name} is no config key", _nearest_hint(name, names, "unset it"))
+            hint = _nearest_hint(name, names, "unset it")
+            raise ConfigError(f"the environment variable {name} is no config key", hint)
         if names[name] in wanted:
-            layers.append(Layer(f"environment {name}", {names[name]: parse_value(text)}))
+            layers.append(Layer(f"environment {name}", dict(flatten({names[name]: parse_value(text)}))))
     return layers
 
 
@@ -136,7 +138,7 @@ def validate(schema: type[ConfigT], values: Mapping[str, Any], origins: Mapping[
     try:
         return schema.model_validate_json(json.dumps(values))
     except ValidationError as error:
-        lines = [_describe(schema, detail, origins or {}) for detail in error.errors(include_url=False)]
+        lines = [_describe(schema, detail, origins or {}) for detail in _causes(error)]
         raise ConfigError("\n".join(lines), "correct the value where it was given") from None
     except (TypeError, ValueError) as error:
         raise ConfigError(f"a value of the config is not plain data: {error}", "use numbers, text and lists") from None
@@ -185,14 +187,16 @@ def _refuse_unknown(schema: type[Config], layer: Layer) -> None:
 
 
 def _nearest_hint(word: str, known: Iterable[str], otherwise: str) -> str:
-    names = list(known)
-    guess = nearest(word, names)
-    if guess is None:  # a right name in a wrong section: num_promts for task.num_prompts
-        last = word.rsplit(".", 1)[-1]
-        by_last = {name.rsplit(".", 1)[-1]: name for name in names}
-        close = nearest(last, by_last)
-        guess = by_last[close] if close else None
-    return f"did you mean `{guess}`?" if guess else otherwise
+    def likeness(name: str) -> tuple[float, float]:
+        # A right name in a wrong section, num_prompts for task.num_prompts, is nearly as good as a right section.
+        whole, last = (
+            difflib.SequenceMatcher(None, word.rsplit(".", parts)[-1], name.rsplit(".", parts)[-1]).ratio()
+            for parts in (0, 1)
+        )
+        return max(whole, 0.95 * last), whole
+
+    guess = max(sorted(set(known)), key=likeness, default="")
+    return f"did you mean `{guess}`?" if likeness(guess)[0] >= 0.6 else otherwise
 
 
 def _assign(target: dict[str, Any], dotted: str, value: Any) -> None:
@@ -213,17 +217,64 @@ def _origin_of(key: str, origins: Mapping[str, str]) -> str:
     return "default"
 
 
+_REASONS = {
+    "tuple_type": "should be a list, written [a, b]",
+    "too_short": "needs at least {min_length} in its list, has {actual_length}",
+    "too_long": "takes at most {max_length} in its list, has {actual_length}",
+    "model_type": "should be a section of `key: value` lines",
+}
+"""Where pydantic's words are about Python or JSON, ours are about YAML."""
+
+
+def _shown(value: Any) -> str:
+    """A value as the user would write it, shortened."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 80 else text[:79] + "…"
+
+
+def _causes(error: ValidationError) -> list[ErrorDetails]:
+    """The errors without those that only follow from another: a list whose items were refused is also too short."""
+    details = error.errors(include_url=False)
+    return [
+        detail
+        for detail in details
+        if detail["type"] != "too_short"
+        or not any(other["loc"][:-1] == detail["loc"] for other in details if other["loc"])
+    ]
+
+
+def _key_of(location: Sequence[str | int], known: Collection[str]) -> tuple[str, str]:
+    """The dotted key that an error is about, and which member of a union it lies in (`jsonl task`), or no text.
+
+    The tag of a union's member stands in pydantic's path but in no user's file.
+    """
+    sections = {key[:end] for key in known for end in range(len(key)) if key[end] == "."}
+    key, member = "", ""
+    for position, part in enumerate(location):
+        longer = f"{key}.{part}" if key else str(part)
+        is_tag = key in sections and longer not in sections and longer not in known and position + 1 < len(location)
+        if is_tag:
+            member = f"{part} {key}"
+        else:
+            key = f"{key}[{part}]" if isinstance(part, int) else longer
+    return key, member
+
+
 def _describe(schema: type[Config], detail: ErrorDetails, origins: Mapping[str, str]) -> str:
     known = set(known_keys(schema))
-    names = [str(part) for part in detail["loc"]]
-    # The tag of a union's member stands in pydantic's path but in no user's file.
-    key = ".".join(names)
-    for position in range(len(names)):
-        shorter = ".".join(names[:position] + names[position + 1 :])
-        if key not in known and shorter in known:
-            key = shorter
+    key, member = _key_of(detail["loc"], known)
     reason = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "extra_forbidden":
+        reason = f"there is no such key in a {member}" if member else "there is no such key"
+    elif detail["type"] == "missing":
+        return f"{key}: a {member} needs it" if member else f"{key}: it needs a value"
+    elif detail["type"] == "json_invalid":  # written by `json.dumps`, so only its characters can be at fault
+        return "the config: a value holds characters that are no Unicode text"
+    elif detail["type"] in _REASONS:
+        reason = _REASONS[detail["type"]].format_map(detail.get("ctx", {}))
     value = detail["input"]
-    shown = "" if isinstance(value, dict) else f" (got {value!r})"
-    origin = _origin_of(key, origins)
+    if detail["type"] == key and isinstance(value, dict):  # a union's own error: no member of it has this name
+        key, value = f"{key}.name", value.get("name")
+    shown = "" if isinstance(value, dict) else f" (got {_shown(value)})"
+    origin = _origin_of(key.partition("[")[0], origins)
     return f"{key or 'the config'}: {reason}{shown}" + ("" if origin == "default" else f", from {origin}")

@@ -5,10 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from labkit.config.base import Config
 from labkit.config.sections import CountdownTask, GenerationConfig, ModelConfig, TaskConfig
+from labkit.config.training import (
+    ArchitectureConfig,
+    CountdownExamples,
+    EvaluationConfig,
+    ExamplesConfig,
+    OptimisationConfig,
+    TokenizerConfig,
+)
 
 
 def _distinct(values: tuple[float, ...]) -> tuple[float, ...]:
@@ -18,12 +26,16 @@ def _distinct(values: tuple[float, ...]) -> tuple[float, ...]:
 
 
 Temperature = Annotated[float, Field(gt=0)]
+Temperatures = Annotated[tuple[Temperature, ...], Field(min_length=1), AfterValidator(_distinct)]
 Sigma = Annotated[float, Field(ge=0)]
+Sigmas = Annotated[tuple[Sigma, ...], Field(min_length=1), AfterValidator(_distinct)]
 
 
 class RunConfig(Config):
     """What every command that makes a run is asked."""
 
+    command: str = ""
+    """The labkit command this config is for."""
     name: str | None = None
     """A word for the run's folder; null makes one from the model."""
     runs_dir: Path = Path("runs")
@@ -48,7 +60,7 @@ class SampleConfig(SweepConfig):
     """`labkit sample`: diversity from the temperature."""
 
     command: Literal["sample"] = "sample"
-    temperatures: Annotated[tuple[Temperature, ...], Field(min_length=1), AfterValidator(_distinct)] = (0.4, 0.6, 0.8, 1.0)
+    temperatures: Temperatures = (0.4, 0.6, 0.8, 1.0)
     """Temperatures to sweep, each above 0: greedy decoding is an arm of its own."""
 
 
@@ -56,30 +68,35 @@ class PerturbConfig(SweepConfig):
     """`labkit perturb`: diversity from Gaussian noise on the weights, greedy decoding."""
 
     command: Literal["perturb"] = "perturb"
-    sigmas: Annotated[tuple[Sigma, ...], Field(min_length=1), AfterValidator(_distinct)] = (0.001, 0.003, 0.005, 0.01)
+    sigmas: Sigmas = (0.001, 0.003, 0.005, 0.01)
     """Standard deviations of the noise, in units of the weights; 0 is the noise floor of decoding itself."""
 
 
-class ArchitectureConfig(Config):
-    """A model made from nothing."""
+class TrainConfig(RunConfig):
+    """`labkit train`: supervised training of a causal model, from scratch or from a checkpoint."""
 
-    family: Literal["qwen2"] = "qwen2"
-    """Architecture, by its `model_type` in transformers."""
-    hidden_size: Annotated[int, Field(ge=1)] = 128
-    """Width of the residual stream."""
-    intermediate_size: Annotated[int, Field(ge=1)] = 384
-    """Width of the MLP."""
-    num_hidden_layers: Annotated[int, Field(ge=1)] = 4
-    """Layers."""
-    num_attention_heads: Annotated[int, Field(ge=1)] = 4
-    """Query heads."""
-    num_key_value_heads: Annotated[int, Field(ge=1)] = 2
-    """Key and value heads."""
-    max_position_embeddings: Annotated[int, Field(ge=1)] = 64
-    """Longest sequence, in tokens."""
-    tie_word_embeddings: bool = True
-    """Whether the output layer is the embedding."""
+    command: Literal["train"] = "train"
+    method: Literal["sft"] = "sft"
+    """Supervised training on the completions of prompts."""
+    model: ModelConfig | None = None
+    """The model to go on from; null makes one from `architecture` and `tokenizer`."""
+    architecture: ArchitectureConfig | None = None
+    tokenizer: TokenizerConfig | None = None
+    examples: ExamplesConfig = CountdownExamples()
+    optimisation: OptimisationConfig = OptimisationConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    checkpoint_every: Annotated[int, Field(ge=1)] = 100
+    """Optimiser steps between checkpoints; the newest two are kept."""
+    log_every: Annotated[int, Field(ge=1)] = 10
+    """Optimiser steps between lines of `metrics.jsonl`."""
+
+    @model_validator(mode="after")
+    def _one_start(self) -> TrainConfig:
+        made = self.architecture is not None and self.tokenizer is not None
+        if (self.model is not None) == made or (self.architecture is None) != (self.tokenizer is None):
+            raise ValueError("give either `model`, to go on from it, or both `architecture` and `tokenizer`, to make one")
+        return self
 
 
-COMMANDS: dict[str, type[RunConfig]] = {"sample": SampleConfig, "perturb": PerturbConfig}
+COMMANDS: dict[str, type[RunConfig]] = {"sample": SampleConfig, "perturb": PerturbConfig, "train": TrainConfig}
 """Every command that takes a config, by the value of the config's `command`."""

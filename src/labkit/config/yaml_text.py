@@ -10,16 +10,19 @@ import yaml
 
 from labkit.errors import ConfigError
 
+_MERGE = "tag:yaml.org,2002:merge"
+
 
 class _Loader(yaml.SafeLoader):
     """PyYAML follows YAML 1.1, where `1e-5` is text and a repeated key silently wins; neither fits a config."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
+        own = [key for key, _ in node.value if key.tag != _MERGE]
+        keys = [self.construct_object(key, deep=True) for key in own]
         for position, key in enumerate(keys):
             if key in keys[:position]:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} stands here twice", node.value[position][0].start_mark
+                    None, None, f"the key {key!r} stands here twice", own[position].start_mark
                 )
         return super().construct_mapping(node, deep)
 
@@ -29,11 +32,23 @@ _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver(  # type: ignore[no-untyped-call]
+_Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"^[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+$"),
     list("-+.0123456789"),
 )
+
+
+class _Dumper(yaml.SafeDumper):
+    """PyYAML folds line breaks of Unicode within plain and single quotes, where reading makes blanks of them."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = '"' if any(character in text for character in "\x85\u2028\u2029") else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+
+_Dumper.add_representer(str, _represent_text)
 
 
 def parse_value(text: str) -> Any:
@@ -70,4 +85,4 @@ def load_mapping(path: Path) -> dict[str, Any]:
 
 def dump(mapping: dict[str, Any]) -> str:
     """YAML text with keys in the order given."""
-    return str(yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True, width=120))
+    return str(yaml.dump(mapping, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120))

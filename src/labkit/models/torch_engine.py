@@ -32,13 +32,13 @@ from labkit.tasks.base import Prompt
 
 
 class TorchEngine:
-    """A Hugging Face causal language model behind the `Engine` protocol."""
+    """A Hugging Face causal language model behind the `Engine` protocol; the model should be in `eval` mode."""
 
     name = "torch"
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
         self.version = f"transformers {importlib.metadata.version('transformers')}, torch {torch.__version__}"
-        self.model = model.eval().requires_grad_(False)
+        self.model = model
         self.tokenizer = tokenizer
         self._end_ids = _end_of_turn_ids(model, tokenizer)
         self._pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else self._end_ids[0]
@@ -121,7 +121,7 @@ class TorchEngine:
         try:
             return self._generate_batch(prompts, decoding, seeds)
         except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
         # Outside of the handler: there the traceback would keep the failed batch's tensors alive.
         if self.model.device.type == "cuda":
@@ -203,7 +203,7 @@ def load_engine(folder: ModelFolder, config: ModelConfig) -> TorchEngine:
     """
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    tokenizer = _load_tokenizer(folder)
+    tokenizer = load_tokenizer(folder)
     device = choose_device(config.device)
     dtype = config.dtype if config.dtype == "auto" else getattr(torch, config.dtype)
     try:
@@ -213,12 +213,12 @@ def load_engine(folder: ModelFolder, config: ModelConfig) -> TorchEngine:
         if config.device_map is None:
             model = model.to(device)
     except (RuntimeError, MemoryError) as error:
-        if _is_out_of_memory(error):
+        if is_out_of_memory(error):
             raise MachineError(f"{folder.name} does not fit on {device}", "use --dtype bfloat16 or --device-map auto") from None
         raise InputError(f"cannot load {folder.name}: {error}", "do the weights belong to this config.json?") from None
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"cannot load {folder.name}: {error}", "is the download or the copy complete?") from None
-    return TorchEngine(model, tokenizer)
+    return TorchEngine(model.eval().requires_grad_(False), tokenizer)
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -240,7 +240,12 @@ def choose_device(wanted: str) -> torch.device:
     return device
 
 
-def _load_tokenizer(folder: ModelFolder) -> PreTrainedTokenizerBase:
+def load_tokenizer(folder: ModelFolder) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model folder, with its chat template.
+
+    Raises:
+        InputError: it cannot be loaded, or has no chat template.
+    """
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder.path, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
@@ -279,7 +284,8 @@ def _end_of_turn_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase)
     return found
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of torch means that memory ran out, on whatever device."""
     text = str(error).lower()
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(
         words in text for words in ("out of memory", "not enough memory", "can't allocate memory")

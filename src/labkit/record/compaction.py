@@ -9,7 +9,7 @@ import polars as pl
 
 from labkit.errors import CheckFailed, RecordError
 from labkit.record.files import disk_error, exclusive_lock, sync_folder
-from labkit.record.frames import KEY, VERDICT_VALUES, read_rollouts, read_verdicts, verdict_column
+from labkit.record.frames import KEY, VERDICT_VALUES, packed_columns, read_rollouts, read_verdicts, verdict_column
 from labkit.record.run import Run, now
 
 
@@ -36,7 +36,8 @@ def compact(run: Run) -> int:
         written = pl.read_parquet(temporary)
         if written.height != frame.height or _content_hash(written) != _content_hash(frame):
             temporary.unlink()
-            raise CheckFailed(f"{run.parquet_path} does not read back as it was written", "nothing was removed; try again")
+            what = f"{run.parquet_path} does not read back as it was written"
+            raise CheckFailed(what, "nothing was removed; try again")
         temporary.replace(run.parquet_path)
         sync_folder(run.path)
         for path in (*run.rows_dir.glob("*.jsonl"), *(run.path / "scores").glob("*.jsonl")):
@@ -58,7 +59,7 @@ def _score_hashes(run: Run) -> list[str]:
     found = {path.stem for path in (run.path / "scores").glob("*.jsonl")}
     if run.parquet_path.exists():
         prefix = verdict_column("correct", "")
-        found |= {name.removeprefix(prefix) for name in pl.read_parquet_schema(run.parquet_path) if name.startswith(prefix)}
+        found |= {name.removeprefix(prefix) for name in packed_columns(run) if name.startswith(prefix)}
     return sorted(found)
 
 

@@ -10,14 +10,16 @@ import fcntl
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from labkit.errors import LabkitError, MachineError, RecordError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_BLOCK_BYTES = 1 << 16
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 # macOS has no fdatasync; Linux saves the inode's times a trip with it.
@@ -46,7 +48,8 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 def write_json_atomically(path: Path, value: Any) -> None:
     """`write_atomically` for a JSON value; NaN is refused, because JSON has none."""
-    write_atomically(path, json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False).encode() + b"\n")
+    text = json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False)
+    write_atomically(path, text.encode(errors="replace") + b"\n")
 
 
 def sync_folder(folder: Path) -> None:
@@ -62,7 +65,7 @@ class LineFile:
     """A file that grows by whole lines, with one `write` and one data sync for each batch of them."""
 
     def __init__(self, path: Path, *, exclusive: bool = False) -> None:
-        """Open for appending; a torn last line that a crash left is cut first. `exclusive` refuses an existing file."""
+        """Open for appending; a torn last line that a crash left is cut. `exclusive` refuses an existing file."""
         self.path = path
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | (os.O_EXCL if exclusive else 0)
         try:
@@ -77,7 +80,7 @@ class LineFile:
         """Append bytes that end in a newline.
 
         Raises:
-            MachineError: the disk is full; what was written of the batch is a torn tail, which readers cut.
+            MachineError: the disk is full; whole lines of the batch stay, and a torn one is cut.
         """
         try:
             view = memoryview(lines)
@@ -86,6 +89,9 @@ class LineFile:
             if sync:
                 _sync_data(self._descriptor)
         except OSError as error:
+            # Cut here too: a later append would else grow the torn line into a damaged one.
+            with suppress(OSError):
+                _cut_torn_line(self._descriptor)
             raise disk_error(error, self.path) from None
 
     def close(self) -> None:
@@ -96,8 +102,9 @@ class LineFile:
 
 
 def json_line(value: Any) -> bytes:
-    """One JSON value as one line."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+    """One JSON value as one line. A lone surrogate has no UTF-8 form; a question mark stands for it."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode(errors="replace") + b"\n"
 
 
 def read_lines(path: Path) -> tuple[bytes, int]:
@@ -122,7 +129,9 @@ def iterate_json_lines(path: Path) -> Iterator[dict[str, Any]]:
         except ValueError:
             value = None
         if not isinstance(value, dict):
-            raise RecordError(f"{path}, line {number} is damaged", "restore the line from a copy, or remove it by hand")
+            raise RecordError(
+                f"{path}, line {number} is damaged", "restore the line from a copy, or remove it by hand"
+            )
         yield value
 
 
@@ -137,7 +146,8 @@ def read_json(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise RecordError(f"cannot read {path}: {error.strerror}", "is this folder a run?") from None
     except ValueError as error:
-        raise RecordError(f"{path} is damaged: {error}", "restore it from a copy; the rows beside it are intact") from None
+        hint = "restore it from a copy; the rows beside it are intact"
+        raise RecordError(f"{path} is damaged: {error}", hint) from None
     if not isinstance(value, dict):
         raise RecordError(f"{path} is damaged: it holds no JSON object", "restore it from a copy")
     return value
@@ -156,7 +166,7 @@ def exclusive_lock(path: Path, content: dict[str, Any]) -> Iterator[None]:
         raise disk_error(error, path) from None
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take(descriptor)
         except BlockingIOError:
             holder = path.read_text(errors="replace").strip()
             raise RecordError(
@@ -170,6 +180,16 @@ def exclusive_lock(path: Path, content: dict[str, Any]) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _take(descriptor: int) -> None:
+    # `is_locked` holds a lock too, for some microseconds: who only looks must not turn away who wants to work.
+    for _ in range(4):
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.02)
+    return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def is_locked(path: Path) -> bool:
@@ -190,9 +210,8 @@ def is_locked(path: Path) -> bool:
 def disk_error(error: OSError, path: Path) -> LabkitError:
     """What an `OSError` of the record means to the user."""
     if error.errno in _FULL:
-        return MachineError(
-            f"no room to write {path}: {error.strerror}", "free some space; what was written stays, and --resume goes on"
-        )
+        hint = "free some space; what was written stays, and --resume goes on"
+        return MachineError(f"no room to write {path}: {error.strerror}", hint)
     if error.errno in _FORBIDDEN:
         return RecordError(f"cannot write {path}: {error.strerror}", "choose another folder with --runs-dir")
     if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EEXIST):
@@ -201,8 +220,13 @@ def disk_error(error: OSError, path: Path) -> LabkitError:
 
 
 def _cut_torn_line(descriptor: int) -> None:
-    size = os.fstat(descriptor).st_size
-    if size == 0 or os.pread(descriptor, 1, size - 1) == b"\n":
-        return
-    data = os.pread(descriptor, size, 0)
-    os.ftruncate(descriptor, data.rfind(b"\n") + 1)
+    end = size = os.fstat(descriptor).st_size
+    # Backwards in blocks: one read gives no more than 2 GiB, and the last newline of a larger file lies beyond.
+    while end:
+        start = max(0, end - _BLOCK_BYTES)
+        block = os.pread(descriptor, end - start, start)
+        end = start + block.rfind(b"\n") + 1
+        if end > start:
+            break
+    if end < size:
+        os.ftruncate(descriptor, end)

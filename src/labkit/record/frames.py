@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from labkit.errors import RecordError
-from labkit.record.files import read_lines
+from labkit.record.files import iterate_json_lines, read_lines
 from labkit.record.run import Run
 
 ROLLOUT_SCHEMA = pl.Schema(
@@ -73,7 +73,7 @@ def read_rollouts(run: Run, *, columns: Sequence[str] | None = None, salvage: bo
     read = [_read_segment(path, ROLLOUT_SCHEMA, salvage) for path in segments]
     frames = [rows.frame.select(wanted) for rows in read]
     if run.parquet_path.exists():
-        frames.insert(0, pl.read_parquet(run.parquet_path, columns=wanted))
+        frames.insert(0, _read_packed(run, wanted))
     frame = _concat(frames, ROLLOUT_SCHEMA, wanted)
     if len(frames) > 1:  # one source alone was written without repeats
         frame = newest(frame)
@@ -83,20 +83,27 @@ def read_rollouts(run: Run, *, columns: Sequence[str] | None = None, salvage: bo
 def read_verdicts(
     run: Run, score_hash: str, *, columns: Sequence[str] | None = None, salvage: bool = False
 ) -> Rows:
-    """The verdicts of one scorer over a run, one row a rollout."""
+    """The verdicts of one scorer over a run, one row a rollout: that of its last attempt."""
     wanted = _with_key(columns, VERDICT_SCHEMA)
     read = _read_segment(run.scores_path(score_hash), VERDICT_SCHEMA, salvage)
     frames = [read.frame.select(wanted)]
     names = {verdict_column(name, score_hash): name for name in VERDICT_VALUES if name in wanted}
-    if run.parquet_path.exists() and set(names) <= set(pl.read_parquet_schema(run.parquet_path)):
-        packed = pl.read_parquet(run.parquet_path, columns=[*KEY, "attempt", *names]).rename(names)
-        frames.insert(0, packed.filter(pl.col(next(iter(names.values()))).is_not_null()).select(wanted))
+    given = verdict_column("correct", score_hash)  # never null in a verdict, as its answer may be
+    if run.parquet_path.exists() and given in packed_columns(run):
+        packed = _read_packed(run, list(dict.fromkeys([*KEY, "attempt", given, *names])))
+        frames.insert(0, packed.filter(pl.col(given).is_not_null()).rename(names, strict=False).select(wanted))
     frames = [frame for frame in frames if frame.height]
     frame = _concat(frames, VERDICT_SCHEMA, wanted)
-    return Rows(newest(frame) if len(frames) > 1 else frame, read.warnings)
+    repeats = len(frames) > 1 or frame["attempt"].min() != frame["attempt"].max()
+    return Rows(newest(frame) if repeats else frame, read.warnings)
 
 
-def read_scored(run: Run, *, columns: Sequence[str] = ("seed", "finish_reason", "num_tokens", "error"), salvage: bool = False) -> Rows:
+def read_scored(
+    run: Run,
+    *,
+    columns: Sequence[str] = ("seed", "finish_reason", "num_tokens", "error"),
+    salvage: bool = False,
+) -> Rows:
     """Rollouts with `correct` beside them, by the run's own scorer.
 
     A rollout with an error is wrong. One that has no verdict yet has `correct` null: the run is being written, or was
@@ -104,9 +111,9 @@ def read_scored(run: Run, *, columns: Sequence[str] = ("seed", "finish_reason", 
     """
     if run.parquet_path.exists() and not any(run.rows_dir.glob("*.jsonl")):
         correct = verdict_column("correct", run.score_hash)
-        if correct in pl.read_parquet_schema(run.parquet_path) and not run.scores_path(run.score_hash).exists():
+        if correct in packed_columns(run) and not run.scores_path(run.score_hash).exists():
             wanted = _with_key(columns, ROLLOUT_SCHEMA)
-            frame = pl.read_parquet(run.parquet_path, columns=[*wanted, correct]).rename({correct: "correct"})
+            frame = _read_packed(run, [*wanted, correct]).rename({correct: "correct"})
             return Rows(_errors_are_wrong(frame))
     rows = read_rollouts(run, columns=columns, salvage=salvage)
     verdicts = read_verdicts(run, run.score_hash, columns=["correct"], salvage=salvage)
@@ -115,9 +122,13 @@ def read_scored(run: Run, *, columns: Sequence[str] = ("seed", "finish_reason", 
 
 
 def read_metrics(run: Run) -> pl.DataFrame:
-    """The logged training steps of a run; columns are what was logged."""
-    data, _ = read_lines(run.metrics_path)
-    return pl.read_ndjson(io.BytesIO(data), infer_schema_length=None) if data else pl.DataFrame()
+    """The logged training steps of a run; columns are what was logged.
+
+    Raises:
+        RecordError: a line in the middle is damaged; names the file and the line.
+    """
+    lines = list(iterate_json_lines(run.metrics_path))
+    return pl.from_dicts(lines, infer_schema_length=None) if lines else pl.DataFrame()
 
 
 def newest(frame: pl.DataFrame) -> pl.DataFrame:
@@ -128,6 +139,29 @@ def newest(frame: pl.DataFrame) -> pl.DataFrame:
 def verdict_column(name: str, score_hash: str) -> str:
     """The column of `rows.parquet` that holds a verdict's value."""
     return f"{name}@{score_hash}"
+
+
+def packed_columns(run: Run) -> list[str]:
+    """The columns of `rows.parquet`.
+
+    Raises:
+        RecordError: the file is damaged.
+    """
+    try:
+        return list(pl.read_parquet_schema(run.parquet_path))
+    except pl.exceptions.PolarsError:
+        raise _parquet_damage(run) from None
+
+
+def _read_packed(run: Run, columns: list[str]) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(run.parquet_path, columns=columns)
+    except pl.exceptions.PolarsError:
+        raise _parquet_damage(run) from None
+
+
+def _parquet_damage(run: Run) -> RecordError:
+    return RecordError(f"{run.parquet_path} is damaged", "restore the file from a copy")
 
 
 def _with_key(columns: Sequence[str] | None, schema: pl.Schema) -> list[str]:

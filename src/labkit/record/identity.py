@@ -32,7 +32,8 @@ class Arm:
         if self.method == "temperature":
             parts += [f"top_p={canonical_number(self.top_p)}"] if self.top_p != 1 else []
             parts += [f"top_k={self.top_k}"] if self.top_k else []
-        parts += [f"repetition_penalty={canonical_number(self.repetition_penalty)}"] if self.repetition_penalty != 1 else []
+        penalty = canonical_number(self.repetition_penalty)
+        parts += [f"repetition_penalty={penalty}"] if self.repetition_penalty != 1 else []
         return ",".join(parts)
 
     def as_json(self) -> dict[str, Any]:
@@ -54,8 +55,8 @@ def canonical_number(value: float) -> str:
 def draw_seed(run_seed: int, *parts: str | int) -> int:
     """A stable seed in [0, 2^63) for one draw of a run.
 
-    A perturbation member's parts are ("member", index), a decoding's ("rollout", prompt, index): arms are no part, so all
-    sigmas share their members and all temperatures their draws, and neither order nor batching changes one.
+    A perturbation member's parts are ("member", index), a decoding's ("rollout", prompt, index): arms are no part, so
+    all sigmas share their members and all temperatures their draws, and neither order nor batching changes one.
     """
     text = "\x1f".join(str(part) for part in (run_seed, *parts))
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1

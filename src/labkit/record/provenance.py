@@ -1,4 +1,4 @@
-"""Where a run came from: command line, code, packages, machine. Captured once a process, without importing a package."""
+"""Where a run came from: command line, code, packages, machine. Captured once a process; imports no package for it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ PACKAGES = (
 ENVIRONMENT_PREFIXES = ("LABKIT_", "HF_", "TRANSFORMERS_", "CUDA_", "PYTORCH_", "TORCH_", "VLLM_", "OMP_", "MKL_")
 """Variables that can change a result."""
 
-_DIFF_LIMIT_BYTES = 1_000_000
+_DIFF_LIMIT = 1_000_000
+"""Characters of a diff that are kept."""
 
 
 @functools.cache
@@ -57,14 +58,14 @@ def git_state(folder: Path) -> dict[str, Any] | None:
     commit = _output("git", "-C", str(folder), "rev-parse", "HEAD")
     if commit is None:
         return None
-    diff = redact_text(_output("git", "-C", str(folder), "diff", "HEAD") or "")
+    diff = _output("git", "-C", str(folder), "diff", "--no-ext-diff", "--no-color", "HEAD")
     untracked = _output("git", "-C", str(folder), "ls-files", "--others", "--exclude-standard") or ""
     return {
         "commit": commit,
         "branch": _output("git", "-C", str(folder), "rev-parse", "--abbrev-ref", "HEAD"),
-        "dirty": bool(diff),
-        "diff": diff[:_DIFF_LIMIT_BYTES],
-        "diff_truncated": len(diff) > _DIFF_LIMIT_BYTES,
+        "dirty": None if diff is None else bool(diff),  # None: git took too long to say
+        "diff": redact_text(diff[:_DIFF_LIMIT]) if diff else "",
+        "diff_truncated": diff is not None and len(diff) > _DIFF_LIMIT,
         "num_untracked": len(untracked.splitlines()),
     }
 

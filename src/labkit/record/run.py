@@ -58,10 +58,12 @@ class Ask:
 
     def joined(self, other: Ask) -> Ask:
         """Both asks at once: the larger counts, the arms of either. What was asked for is never taken back."""
-        counts: dict[Arm, int] = dict(self.arms)
+        # By key: arms that differ only in what does not touch them (greedy under another top_p) are one.
+        arms = {arm.key: (arm, count) for arm, count in self.arms}
         for arm, count in other.arms:
-            counts[arm] = max(count, counts.get(arm, 0))
-        return Ask(max(self.num_prompts, other.num_prompts), tuple(counts.items()))
+            known, so_far = arms.get(arm.key, (arm, 0))
+            arms[arm.key] = (known, max(count, so_far))
+        return Ask(max(self.num_prompts, other.num_prompts), tuple(arms.values()))
 
     @property
     def num_rollouts(self) -> int:
@@ -158,7 +160,8 @@ class Run:
 
     def result(self) -> dict[str, Any] | None:
         """What the last completion wrote; None before the first."""
-        return read_json(self.result_path) if self.result_path.exists() else None
+        path = self.result_path
+        return read_json(path) if path.exists() else None
 
     def status(self) -> Status:
         """`running` while a process holds the lock, `done` when nothing asked for is owed, else `interrupted`."""
@@ -171,8 +174,8 @@ class Run:
         if result is None or result.get("owed") != 0:
             return "interrupted"
         # Events only grow. If nothing was asked since the completion there is no need to read them.
-        grown = self.events_path.stat().st_size - result["events_bytes"] if self.events_path.exists() else 0
-        return "done" if grown <= 0 or self.ask().num_rollouts <= result["num_asked"] else "interrupted"
+        grown = _size(self.events_path) > result.get("events_bytes", -1)
+        return "done" if not grown or self.ask().num_rollouts <= result.get("num_asked", -1) else "interrupted"
 
     def note(self, event: str, **fields: Any) -> None:
         """Append an event."""
@@ -258,9 +261,10 @@ def open_run(path: Path) -> Run:
     Raises:
         RecordError: it is no run folder, is damaged, or has a newer schema.
     """
-    if not (path / "run.json").exists():
+    manifest_path = path / "run.json"
+    if not manifest_path.exists():
         raise RecordError(f"{path} is not a run: it has no run.json", "labkit runs list shows the runs there are")
-    return Run(path, read_manifest(path / "run.json"))
+    return Run(path, read_manifest(manifest_path))
 
 
 def slugify(text: str) -> str:
@@ -293,20 +297,30 @@ def find_run(reference: str, runs_dir: Path) -> Run:
         return open_run(fits[0])
     if not fits:
         raise RecordError(f"no run {reference!r} under {runs_dir}", "labkit runs list shows the runs there are")
-    raise RecordError(
-        f"{len(fits)} runs fit {reference!r}: " + ", ".join(sorted(path.name for path in fits)[:5]), "give more of the name"
-    )
+    names = ", ".join(sorted(path.name for path in fits)[:5])
+    raise RecordError(f"{len(fits)} runs fit {reference!r}: {names}", "give more of the name")
 
 
 def run_paths(runs_dir: Path) -> Iterator[Path]:
     """Every run folder under a runs folder, whatever its command."""
     if not runs_dir.is_dir():
         return
-    for command in sorted(entry.path for entry in os.scandir(runs_dir) if entry.is_dir()):
-        for name in sorted(entry.name for entry in os.scandir(command) if entry.is_dir()):
-            path = Path(command, name)
-            if (path / "run.json").exists():
-                yield path
+    for command in _folders(runs_dir):
+        for path in _folders(command):
+            if os.path.exists(f"{path}/run.json"):
+                yield Path(path)
+
+
+def _folders(path: Path | str) -> list[str]:
+    """Folders in a folder, by name; hidden ones, such as a run that is being removed, are none."""
+    return sorted(entry.path for entry in os.scandir(path) if not entry.name.startswith(".") and entry.is_dir())
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def refuse_if_running(run: Run) -> None:

@@ -38,5 +38,6 @@ def read_manifest(path: Path) -> Manifest:
         manifest = MIGRATIONS[step](manifest)
     missing = [key for key in REQUIRED if key not in manifest]
     if missing:
-        raise RecordError(f"{path} is damaged: it lacks {', '.join(missing)}", "restore it from a copy; the rows are intact")
+        what = f"{path} is damaged: it lacks {', '.join(missing)}"
+        raise RecordError(what, "restore it from a copy; the rows are intact")
     return manifest

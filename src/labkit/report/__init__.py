@@ -1,0 +1,1 @@
+"""Tables and plots of what runs recorded: nothing here computes a statistic or changes a run."""

@@ -21,7 +21,7 @@ def start(resolved: Resolved[SweepConfig], experiment: Experiment, observer: Obs
     """Make a run for an experiment and carry it out."""
     run = create_run(
         resolved.config.runs_dir,
-        command=_command(resolved.config),
+        command=resolved.config.command,
         slug=resolved.config.name or resolved.config.model.id.rsplit(":")[-1].rsplit("/")[-1],
         manifest=_manifest(resolved, experiment),
         config_yaml=dump(resolved.config.as_json()),
@@ -92,7 +92,6 @@ def _manifest(resolved: Resolved[SweepConfig], experiment: Experiment) -> dict[s
         "score_hash": components_hash(experiment.score),
         "ask": experiment.ask.as_json(),
         "engine": _engine(experiment),
-        "noise": STREAM.decode(),
         "provenance": capture(),
         "first_prompt": {"text": first.text, "token_ids": list(first.token_ids)},
         "parents": [],
@@ -100,12 +99,10 @@ def _manifest(resolved: Resolved[SweepConfig], experiment: Experiment) -> dict[s
 
 
 def _engine(experiment: Experiment) -> dict[str, object]:
-    return {"name": experiment.engine.name, "version": experiment.engine.version, **experiment.engine.describe()}
+    about = {"name": experiment.engine.name, "version": experiment.engine.version, "noise": STREAM.decode()}
+    return about | experiment.engine.describe()
 
 
 def _engine_identity(engine: Mapping[str, object]) -> dict[str, object]:
-    return {key: engine.get(key) for key in ("name", "version")}
+    return {key: engine.get(key) for key in ("name", "version", "noise")}
 
-
-def _command(config: SweepConfig) -> str:
-    return str(config.as_json()["command"])

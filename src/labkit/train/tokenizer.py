@@ -22,6 +22,11 @@ UNKNOWN = "<unk>"
 END_OF_TURN = "<|end|>"
 ROLE_MARKERS = ("<|system|>", "<|user|>", "<|assistant|>")
 
+# AutoTokenizer silently replaces the tokenizer of every `qwen2` folder by Qwen's own, which takes numbers apart
+# (transformers 5.17, MODELS_WITH_INCORRECT_HUB_TOKENIZER_CLASS). An entry for code of one's own, here naming none,
+# makes it take the class that the folder names.
+KEEP_OWN_CLASS = {"AutoTokenizer": [None, None]}
+
 # The next marker ends a turn that was written for the model; only its own turns need a token that it can stop with.
 CHAT_TEMPLATE = (
     "{%- for message in messages -%}"
@@ -57,7 +62,7 @@ def build_word_tokenizer(
     backend = Tokenizer(WordLevel({token: index for index, token in enumerate(tokens)}, unk_token=UNKNOWN))
     # Keeps the matches and drops what lies between them, which can only be white space.
     backend.pre_tokenizer = Split(Regex(_piece_pattern(words)), behavior="removed", invert=True)
-    tokenizer = PreTrainedTokenizerFast(
+    tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=backend,
         pad_token=PAD,
         unk_token=UNKNOWN,
@@ -66,6 +71,7 @@ def build_word_tokenizer(
         padding_side="left",
         model_max_length=max_length,
         clean_up_tokenization_spaces=False,
+        auto_map=KEEP_OWN_CLASS,
     )
     tokenizer.chat_template = CHAT_TEMPLATE
     return tokenizer

@@ -22,6 +22,8 @@ class Preset:
     """What the assistant's turn starts with."""
     scored_prefix: str
     """The part of the prefill that is scored with the answer."""
+    solved: str
+    """What a solved turn says after the prefill, with `{solution}` to fill in; supervised training learns it."""
 
     def render(self, problem: Problem, source: Mapping[str, Any] | None = None) -> Prompt:
         """The prompt for a problem; `source` says where it comes from, and the solution is added to it."""
@@ -39,6 +41,10 @@ class Preset:
             gold={"numbers": list(problem.numbers), "target": problem.target},
             source={**(source or {}), "solution": problem.solution},
         )
+
+    def completion(self, solution: str) -> str:
+        """The text of a solved turn after the prefill."""
+        return self.solved.format(solution=solution)
 
 
 DEFAULT_PRESET = "published"
@@ -58,6 +64,7 @@ PRESETS: Mapping[str, Preset] = {
         ),
         prefill="Let me solve this step by step.\n<think>",
         scored_prefix="<think>",
+        solved="</think>\n<answer>{solution}</answer>",
     ),
     # For a tiny model with one token per integer: nothing to read but the problem.
     "short": Preset(
@@ -65,5 +72,6 @@ PRESETS: Mapping[str, Preset] = {
         user="{spaced_numbers} = {target}",
         prefill="<answer>",
         scored_prefix="<answer>",
+        solved="{solution}</answer>",
     ),
 }

@@ -1,0 +1,34 @@
+# `just` alone checks and tests.
+default: check test
+
+# Everything that is right before anything is run.
+check: lint types startup
+
+lint:
+    ruff check .
+    ruff format --check .
+
+types:
+    mypy
+
+# The import rule, and what each command may import before it runs.
+startup:
+    pytest tests/test_imports.py
+
+test *args:
+    pytest -n 2 -m "not slow" {{ args }}
+
+# Minutes: many kills, the training of the tiny model, the full sweeps.
+slow:
+    pytest -m slow -rs
+
+smoke:
+    labkit perturb --sigma 0.001 --debug --runs-dir "$(mktemp -d)"
+
+# Prints the tables that benchmarks/README.md keeps.
+bench:
+    python benchmarks/run.py
+
+format:
+    ruff check --fix .
+    ruff format .

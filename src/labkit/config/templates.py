@@ -1,0 +1,34 @@
+"""Finding a template: the user's own file or `./templates` first, then those that came with the package."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from labkit.config.base import nearest
+from labkit.errors import ConfigError
+
+
+def template_dirs() -> list[Path]:
+    """Folders that are searched, the user's own first. An editable install finds the repository's folder."""
+    package = Path(str(resources.files("labkit")))
+    return [Path("templates"), package / "templates", package.parents[1] / "templates"]
+
+
+def find_template(name: Path) -> Path:
+    """The file that a name means: a path, or the name of a template with or without `templates/` and `.yaml`.
+
+    Raises:
+        ConfigError: there is none; names the nearest.
+    """
+    if name.is_file():
+        return name
+    wanted = name.name if name.suffix == ".yaml" else f"{name.name}.yaml"
+    if name.parent in (Path(), Path("templates")):
+        for folder in template_dirs():
+            if (folder / wanted).is_file():
+                return folder / wanted
+    known = sorted({path.stem for folder in template_dirs() for path in folder.glob("*.yaml")})
+    guess = nearest(name.stem, known)
+    hint = f"did you mean templates/{guess}.yaml?" if guess else f"templates that came with labkit: {', '.join(known)}"
+    raise ConfigError(f"there is no config {name}", hint)

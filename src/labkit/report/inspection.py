@@ -1,0 +1,128 @@
+"""One run in words, section by section, and what two runs differ in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from labkit.config.base import flatten
+from labkit.record.run import Run
+from labkit.report.naming import config_value
+from labkit.report.table import Table
+
+Facts = dict[str, dict[str, str]]
+"""Section → key → value, everything as text."""
+
+_NOT_COMPARED = ("run", "timings")
+
+
+def run_as_json(run: Run) -> dict[str, Any]:
+    """Everything a run says about itself, for programs."""
+    return {
+        "schema": 1,
+        "path": str(run.path),
+        "status": run.status(),
+        "manifest": run.manifest,
+        "ask": run.ask().as_json(),
+        "events": run.events(),
+        "result": run.result(),
+    }
+
+
+def facts(run: Run) -> Facts:
+    """What a run is, rests on, was asked and found, in the order in which it is shown.
+
+    Raises:
+        RecordError: a file of the run is damaged.
+    """
+    manifest, result, ask = run.manifest, run.result() or {}, run.ask()
+    provenance = manifest.get("provenance") or {}
+    return {
+        "run": _identity(run),
+        "config": _leaves(manifest["config"]),
+        "base": _leaves(manifest["base"]) | {"hash": run.base_hash},
+        "score": _leaves(manifest["score"]) | {"hash": run.score_hash},
+        "ask": {"seed": _text(manifest["seed"]), "prompts": _text(ask.num_prompts)}
+        | {arm.key: f"{count} rollouts a prompt" for arm, count in ask.arms},
+        "result": _result(result),
+        "timings": _leaves(result.get("timings") or {}),
+        "engine": _leaves(manifest.get("engine") or {}),
+        "git": _git(provenance.get("git")),
+        "hardware": _leaves(provenance.get("hardware") or {}),
+        "packages": {"python": _text(provenance.get("python"))} | _leaves(provenance.get("packages") or {}),
+    }
+
+
+def events_text(run: Run) -> dict[str, str]:
+    """What happened, by time."""
+    lines: dict[str, str] = {}
+    for number, event in enumerate(run.events(), start=1):
+        rest = ", ".join(f"{key} {_text(value)}" for key, value in event.items() if key not in ("time", "event"))
+        lines[f"{number}  {event.get('time', '')}"] = f"{event.get('event', '')}  {rest}".rstrip()
+    return lines
+
+
+def origins(run: Run) -> dict[str, str]:
+    """Where each config value was written, by dotted key."""
+    return {key: str(place) for key, place in (run.manifest.get("origins") or {}).items()}
+
+
+def difference_table(first: Run, second: Run) -> Table:
+    """What differs between two runs, both values beside each other; timings and names are not compared."""
+    ours, theirs = facts(first), facts(second)
+    rows = [
+        {"section": section, "key": key, "a": ours[section].get(key), "b": theirs[section].get(key)}
+        for section in ours
+        if section not in _NOT_COMPARED
+        for key in dict.fromkeys([*ours[section], *theirs[section]])
+        if ours[section].get(key) != theirs[section].get(key)
+    ]
+    title = f"a = {first.id}, b = {second.id}"
+    return Table("difference", title, ("section", "key", "a", "b"), rows, [] if rows else ["no difference"])
+
+
+def _identity(run: Run) -> dict[str, str]:
+    status = run.status()
+    words = {
+        "id": run.id,
+        "path": str(run.path),
+        "command": run.command,
+        "name": _text(run.manifest.get("name")),
+        "created": _text(run.manifest["created"]),
+        "status": status,
+        "command line": " ".join(config_value(run.manifest, "provenance.argv") or ()),
+    }
+    return words | ({"resume with": f"labkit {run.command} --resume {run.path}"} if status == "interrupted" else {})
+
+
+def _result(result: Mapping[str, Any]) -> dict[str, str]:
+    """Counts and rates of every arm, then whatever else was found."""
+    lines: dict[str, str] = {}
+    for arm in result.get("arms") or ():
+        of = f"{arm.get('solved', '–')} of {arm.get('num_prompts', '–')} prompts"
+        lines[f"{arm['key']} solved"] = of
+        for k, (value, low, high) in (arm.get("pass_at_k") or {}).items():
+            lines[f"{arm['key']} pass@{k}"] = f"{value:.3f} [{low:.2f}, {high:.2f}]"
+        lines |= {f"{arm['key']} {key}": _text(arm[key]) for key in ("truncated", "errors") if key in arm}
+    bookkeeping = ("arms", "timings", "finished", "events_bytes", "num_asked")
+    return lines | _leaves({key: value for key, value in result.items() if key not in bookkeeping})
+
+
+def _git(state: Mapping[str, Any] | None) -> dict[str, str]:
+    """The checkout; of its diff only size and digest, which tell whether two are the same."""
+    if not state:
+        return {}
+    diff = str(state.get("diff") or "")
+    digest = hashlib.blake2b(diff.encode(), digest_size=4).hexdigest()
+    shown = {key: value for key, value in state.items() if key != "diff"}
+    return _leaves(shown) | {"diff": f"{len(diff.splitlines())} lines, digest {digest}" if diff else "none"}
+
+
+def _leaves(mapping: Mapping[str, Any]) -> dict[str, str]:
+    return {key: _text(value) for key, value in flatten(mapping)}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,94 @@
+"""The table of kind `runs`: one row a run, newest first. Reads two small files of each, so thousands take moments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from labkit.record.run import Run, open_run, run_paths
+from labkit.report.naming import DAMAGE, config_value, damage_text
+from labkit.report.table import Cell, Table
+from labkit.report.training import last_metrics
+
+_COLUMNS = ("run", "command", "name", "model", "task", "status", "done", "asked", "headline", "created")
+_BLOCK_BYTES = 1 << 20
+
+
+def runs_table(runs_dir: Path, *, command: str | None = None, limit: int | None = None) -> Table:
+    """The runs under a folder, newest first; one that cannot be read is a row with the status `damaged`.
+
+    Args:
+        command: only runs of this command
+        limit: only the newest so many
+    """
+    paths = [path for path in run_paths(runs_dir) if command in (None, path.parent.name)]
+    newest = islice(sorted(paths, key=lambda path: path.name, reverse=True), limit)
+    notes: list[str] = []
+    rows = list(_rows(newest, notes))
+    return Table("runs", f"runs in {runs_dir}", _COLUMNS, rows, notes, expendable=["name", "created", "task", "asked", "command"])
+
+
+def _rows(paths: Iterator[Path], notes: list[str]) -> Iterator[dict[str, Cell]]:
+    for path in paths:
+        try:
+            yield run_row(open_run(path))
+        except DAMAGE as error:
+            notes.append(f"{path.name}: {damage_text(error)}")
+            yield {"run": path.name, "command": path.parent.name, "status": "damaged"}
+
+
+def run_row(run: Run) -> dict[str, Cell]:
+    """One run in a line.
+
+    Raises:
+        RecordError: a file of the run is damaged.
+    """
+    result = run.result()
+    status = run.status_with(result)
+    finished = result if status == "done" else None
+    asked = finished["num_asked"] if finished else run.ask().num_rollouts
+    return {
+        "run": run.id,
+        "command": run.command,
+        "name": run.manifest.get("name"),
+        "model": config_value(run.manifest, "config.model.id"),
+        "task": config_value(run.manifest, "config.task.name"),
+        "status": status,
+        "done": asked if finished else min(asked, _num_rows(run, result)),
+        "asked": asked,
+        "headline": _headline(run, result),
+        "created": run.manifest["created"],
+    }
+
+
+def _num_rows(run: Run, result: dict[str, Any] | None) -> int:
+    """Rollouts of an unfinished run, without parsing them: lines of the segments, and what was compacted before it grew.
+
+    A rollout that was tried again after an error is counted once for each try, so the number may be a little high.
+    """
+    compacted = result["num_asked"] if result and run.parquet_path.exists() else 0
+    return int(compacted) + sum(_num_lines(path) for path in run.rows_dir.glob("*.jsonl"))
+
+
+def _num_lines(path: Path) -> int:
+    with path.open("rb", buffering=0) as stream:
+        return sum(block.count(b"\n") for block in iter(lambda: stream.read(_BLOCK_BYTES), b""))
+
+
+def _headline(run: Run, result: dict[str, Any] | None) -> str | None:
+    """The best pass@k of the largest k, or the loss."""
+    best = []
+    for arm in (result or {}).get("arms", ()):
+        if arm["pass_at_k"]:
+            k, values = max(arm["pass_at_k"].items(), key=lambda item: int(item[0]))
+            best.append((int(k), values[0], arm["key"]))
+    if best:
+        k, value, arm = max(best)
+        return f"pass@{k} {value:.3f} {arm}"
+    if run.command != "train":
+        return None
+    values = last_metrics(run) | (result or {})
+    shown = [f"{key} {values[key]:.4g}" for key in ("loss", "eval_accuracy", "reward") if isinstance(values.get(key), float)]
+    return ", ".join(shown) or None

@@ -1,0 +1,37 @@
+"""Words about a run: values of its manifest that may be absent, and what is wrong with one that cannot be read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from labkit.errors import LabkitError
+
+_What = TypeVar("_What")
+_Read = TypeVar("_Read")
+
+DAMAGE = (LabkitError, OSError, KeyError, TypeError, ValueError, AttributeError, ArithmeticError)
+"""What reading a run raises when people have copied, cut or edited its files. Polars' own errors never leave `record`."""
+
+
+def config_value(manifest: Any, dotted: str) -> Any:
+    """The value under a dotted key; None where some part of the way is missing."""
+    value = manifest
+    for key in dotted.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def damage_text(error: Exception) -> str:
+    """One line for people."""
+    text = error.message if isinstance(error, LabkitError) else f"its record is damaged ({error!r})"
+    return " ".join(text.split())
+
+
+def unless_damaged(read: Callable[[_What], _Read], what: _What, name: str, notes: list[str]) -> _Read | None:
+    """What `read` gives; None, with a note, where the run is damaged."""
+    try:
+        return read(what)
+    except DAMAGE as error:
+        notes.append(f"{name} was left out: {damage_text(error)}")
+        return None

@@ -1,0 +1,184 @@
+"""Rollouts of runs that rest on the same base, pooled: who contributed, what counts, and what must be said about it.
+
+A rollout's identity is (prompt, arm, index) under its seed. Runs of one seed share their draws, so what stands in several
+of them counts once; another run seed brings further draws. Knows counts, not statistics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from labkit.errors import RecordError
+from labkit.record.frames import read_scored
+from labkit.record.identity import Arm, describe_difference
+from labkit.record.run import Ask, Run, Status
+from labkit.report.naming import config_value
+
+_DRAW = ["prompt", "arm", "index", "seed"]
+_METHODS = ("greedy", "temperature", "perturbation")
+
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One run's share of a pool."""
+
+    run: Run
+    ask: Ask
+    status: Status
+    engine: str
+    """Name and version."""
+    frame: pl.DataFrame
+    """One row a rollout: the key, `seed`, `finish_reason`, `num_tokens`, `error`, `correct`."""
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ArmCounts:
+    """What is needed of one arm; P prompts in no particular order, the same in every array."""
+
+    arm: Arm
+    run_ids: tuple[str, ...]
+    """The runs that have rollouts of it."""
+    num_rollouts: IntArray
+    """(P,) rollouts with a verdict"""
+    num_correct: IntArray
+    """(P,)"""
+    num_truncated: IntArray
+    """(P,) rollouts cut at the token limit"""
+    num_errors: int
+    mean_tokens: float | None
+    """Tokens a rollout, over those without an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Runs as one: counts for every arm, greedy first, then by temperature, then by sigma."""
+
+    runs: tuple[Run, ...]
+    arms: tuple[ArmCounts, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def most_rollouts(self) -> int:
+        """Rollouts that every prompt of some arm has: the largest k that can be reported."""
+        return max((int(arm.num_rollouts.min()) for arm in self.arms), default=0)
+
+
+def read_part(run: Run, *, salvage: bool = False) -> Part:
+    """Read what a pool needs of a run.
+
+    Raises:
+        RecordError: the record is damaged, and `salvage` is off or does not help.
+    """
+    rows = read_scored(run, salvage=salvage)
+    return Part(run, run.ask(), run.status(), _engine_text(run), rows.frame, rows.warnings)
+
+
+def refuse_unlike(runs: Sequence[Run]) -> None:
+    """Raise RecordError unless all runs share base and scorer; says what differs, both values beside each other."""
+    first = runs[0]
+    for other in runs[1:]:
+        for what in ("base", "score"):
+            if first.manifest[f"{what}_hash"] == other.manifest[f"{what}_hash"]:
+                continue
+            difference = describe_difference(first.manifest[what], other.manifest[what])
+            raise RecordError(
+                f"{first.id} and {other.id} differ in their {what} and cannot be merged:\n{difference}",
+                "name runs that share it, or name none: labkit report then gives each its own table",
+            )
+
+
+def pool(parts: Sequence[Part]) -> Pool:
+    """Pool runs that share base and scorer; see `refuse_unlike`."""
+    rollouts = parts[0].frame if len(parts) == 1 else _without_repeats(parts)
+    per_prompt = _count(rollouts.filter(pl.col("correct").is_not_null()))
+    known = {arm.key: arm for part in parts for arm, _ in part.ask.arms}
+    owners = _owners(parts)
+    arms = [
+        _arm_counts(known[str(key)], owners[str(key)], counts)
+        for (key,), counts in per_prompt.group_by("arm")
+        if key in known
+    ]
+    arms.sort(key=lambda counts: (_METHODS.index(counts.arm.method), counts.arm.value or 0.0, counts.arm.key))
+    return Pool(tuple(part.run for part in parts), tuple(arms), tuple(_notes(parts, rollouts, arms, known)))
+
+
+def _without_repeats(parts: Sequence[Part]) -> pl.DataFrame:
+    """All rollouts, each draw once; of two copies the one stands that has a verdict, and an answer rather than an error."""
+    together = pl.concat([part.frame for part in parts])
+    preferred = together.sort(pl.col("correct").is_null(), pl.col("error").is_not_null(), maintain_order=True)
+    return preferred.unique(_DRAW, keep="first", maintain_order=True)
+
+
+def _count(scored: pl.DataFrame) -> pl.DataFrame:
+    """One row for each prompt and arm. Sorted, so that sums of floats do not depend on the order of threads."""
+    answered = pl.col("error").is_null()
+    return (
+        scored.group_by("arm", "prompt")
+        .agg(
+            num_rollouts=pl.len().cast(pl.Int64),
+            num_correct=pl.col("correct").sum().cast(pl.Int64),
+            num_truncated=(pl.col("finish_reason") == "length").sum().cast(pl.Int64),
+            num_answered=answered.sum().cast(pl.Int64),
+            num_tokens=pl.col("num_tokens").filter(answered).sum(),
+        )
+        .sort("arm", "prompt")
+    )
+
+
+def _arm_counts(arm: Arm, run_ids: Sequence[str], counts: pl.DataFrame) -> ArmCounts:
+    answered = int(counts["num_answered"].sum())
+    return ArmCounts(
+        arm,
+        tuple(run_ids),
+        num_rollouts=counts["num_rollouts"].to_numpy(),
+        num_correct=counts["num_correct"].to_numpy(),
+        num_truncated=counts["num_truncated"].to_numpy(),
+        num_errors=int(counts["num_rollouts"].sum()) - answered,
+        mean_tokens=int(counts["num_tokens"].sum()) / answered if answered else None,
+    )
+
+
+def _owners(parts: Sequence[Part]) -> dict[str, list[str]]:
+    owners: dict[str, list[str]] = {}
+    for part in parts:
+        for key in part.frame["arm"].unique():
+            owners.setdefault(key, []).append(part.run.id)
+    return owners
+
+
+def _notes(parts: Sequence[Part], rollouts: pl.DataFrame, arms: Sequence[ArmCounts], known: dict[str, Arm]) -> list[str]:
+    """What a reader of the counts must know."""
+    notes = [f"merged from {len(parts)} runs: {', '.join(part.run.id for part in parts)}"] if len(parts) > 1 else []
+    engines = {part.engine: part.run.id for part in parts}
+    if len(engines) > 1:
+        notes.append("made by different engines: " + ", ".join(f"{name} ({run})" for name, run in engines.items()))
+    notes += [_unfinished(part) for part in parts if part.status != "done"]
+    if unscored := rollouts["correct"].null_count():
+        notes.append(f"{unscored} rollouts have no verdict yet and are left out; resuming the run scores them")
+    for counts in arms:
+        least, most = int(counts.num_rollouts.min()), int(counts.num_rollouts.max())
+        if least != most:
+            notes.append(f"{counts.arm.key}: prompts have {least} to {most} rollouts; k goes up to the fewest")
+    if strangers := sorted(set(rollouts["arm"].unique()) - set(known)):
+        notes.append(f"rows of arms that were never asked for are left out: {', '.join(strangers)}")
+    return notes + [warning for part in parts for warning in part.warnings]
+
+
+def _unfinished(part: Part) -> str:
+    count = f"{part.frame.height} of {part.ask.num_rollouts} rollouts"
+    if part.status == "running":
+        return f"{part.run.id} is running: {count}"
+    return f"{part.run.id} was interrupted: {count}; resume with labkit {part.run.command} --resume {part.run.path}"
+
+
+def _engine_text(run: Run) -> str:
+    parts = (config_value(run.manifest, "engine.name"), config_value(run.manifest, "engine.version"))
+    return " ".join(str(part) for part in parts if part) or "an unknown engine"

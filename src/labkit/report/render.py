@@ -1,0 +1,165 @@
+"""Tables as text: for a terminal, a pipe, a program, a spreadsheet, a README, a paper.
+
+Off a terminal nothing is ever cut or wrapped, and no colour is used.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, get_args
+
+from labkit.errors import ConfigError
+from labkit.report.table import Cell, Table, cell_text
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+Format = Literal["json", "csv", "markdown", "latex"]
+
+_LATEX = {
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--", "…": r"\ldots{}",
+    **{character: "\\" + character for character in "_%&#${}"},
+}  # fmt: skip
+
+
+def chosen_format(**flags: bool) -> Format | None:
+    """The one format whose flag was given; None is a table for people, or TSV off a terminal.
+
+    Raises:
+        ConfigError: several flags were given.
+    """
+    given = [name for name in get_args(Format) if flags.get(name)]
+    if len(given) > 1:
+        raise ConfigError(" and ".join(f"--{name}" for name in given) + " exclude each other", "give one of them")
+    return given[0] if given else None
+
+
+def print_tables(tables: Sequence[Table], *, format: Format | None = None) -> None:
+    """Print tables to stdout. Without a format: drawn on a terminal, TSV elsewhere, where the notes go to stderr."""
+    if format is None and sys.stdout.isatty():
+        _draw(tables)
+        return
+    # The plain print: rich would wrap a long line at the width it guesses.
+    print(render(tables, format or "tsv"))
+    if format in (None, "csv"):
+        sys.stdout.flush()
+        for note in dict.fromkeys(note for table in tables for note in table.notes):
+            print(f"note: {note}", file=sys.stderr)
+
+
+def render(tables: Sequence[Table], format: Format | Literal["tsv"]) -> str:
+    """Tables as text, without a newline at the end."""
+    forms: Mapping[str, Callable[[Table], str]] = {"tsv": _tsv, "csv": _csv, "markdown": _markdown, "latex": _latex}
+    if format == "json":
+        return to_json(tables)
+    return "\n\n".join(forms[format](table) for table in tables)
+
+
+def to_json(tables: Sequence[Table]) -> str:
+    """`{"schema": 1, "tables": […]}`."""
+    return json.dumps({"schema": 1, "tables": [table.as_json() for table in tables]}, ensure_ascii=False, allow_nan=False)
+
+
+def fitting_columns(table: Table, width: int) -> list[str]:
+    """The columns that a terminal of `width` shows: all, or as many as fit after leaving expendable ones out."""
+    columns = list(table.folded_columns())
+    widths = {column: max(map(len, (column, *(cell_text(row, column) for row in table.rows)))) for column in columns}
+    for column in table.expendable:
+        if sum(widths[name] + 2 for name in columns) <= width:
+            break
+        if column in columns:
+            columns.remove(column)
+    return columns
+
+
+def drawn(table: Table, width: int) -> Group:
+    """A table as rich draws it within `width` columns, title above and notes below."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Group
+    from rich.table import Table as Drawing
+    from rich.text import Text
+
+    columns = fitting_columns(table, width)
+    drawing = Drawing(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for column in columns:
+        is_text = any(isinstance(row[column], str) for row in table.rows)
+        drawing.add_column(Text(column), justify="left" if is_text else "right", overflow="fold")
+    for row in table.rows:
+        drawing.add_row(*(Text(cell_text(row, column)) for column in columns))
+    hidden = [column for column in table.folded_columns() if column not in columns]
+    left_out = [f"not shown for want of width: {', '.join(hidden)}"] if hidden else []
+    notes = [Text(f"  {note}", style="dim") for note in table.notes + left_out]
+    return Group(Text(table.title, style="bold"), drawing if table.rows else Text("  nothing yet"), *notes)
+
+
+def _draw(tables: Sequence[Table]) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    for table in tables:
+        console.print(drawn(table, console.width), "")
+
+
+def _tsv(table: Table) -> str:
+    lines = [table.columns, *([_plain(row[column]) for column in table.columns] for row in table.rows)]
+    return "\n".join("\t".join(re.sub(r"[\t\r\n]+", " ", cell) for cell in line) for line in lines)
+
+
+def _csv(table: Table) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(table.columns)
+    writer.writerows([_plain(row[column]) for column in table.columns] for row in table.rows)
+    return out.getvalue().rstrip("\n")
+
+
+def _plain(value: Cell) -> str:
+    """A cell for a program: numbers in full, nothing as an empty cell."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)
+
+
+def _markdown(table: Table) -> str:
+    columns = list(table.folded_columns())
+    lines = [columns, *([cell_text(row, column) for column in columns] for row in table.rows)]
+    shown = ["| " + " | ".join(re.sub(r"\s*\n\s*", " ", cell.replace("|", r"\|")) for cell in line) + " |" for line in lines]
+    shown.insert(1, "|" + " --- |" * len(columns))
+    notes = [f"- {note}" for note in table.notes]
+    return "\n".join([f"**{table.title}**", "", *shown, *(["", *notes] if notes else [])])
+
+
+def _latex(table: Table) -> str:
+    """A booktabs table; the preamble needs `\\usepackage{booktabs}`."""
+    columns = list(table.folded_columns())
+    shape = "".join("l" if any(isinstance(row[column], str) for row in table.rows) else "r" for column in columns)
+    rows = [" & ".join(_escape(cell_text(row, column)) for column in columns) + r" \\" for row in table.rows]
+    return "\n".join(
+        [
+            *(f"% {_one_line(note)}" for note in table.notes),
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{_escape(table.title)}}}",
+            rf"\begin{{tabular}}{{{shape}}}",
+            r"\toprule",
+            " & ".join(map(_escape, columns)) + r" \\",
+            r"\midrule",
+            *rows,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+        ]
+    )
+
+
+def _escape(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in _one_line(text))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,62 @@
+"""A table as data, before anybody decides how it looks.
+
+Knows columns, rows and notes. Does *not* know runs, terminals or file formats.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Cell = str | int | float | bool | None
+
+
+@dataclass(slots=True)
+class Table:
+    """Rows under named columns. A rate `x` has its interval in the columns `x_low` and `x_high`."""
+
+    kind: str
+    """What the rows are, for programs: `pass_at_k`, `training`, `runs`, …"""
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Mapping[str, Cell]]
+    """Made whole at construction: every row has every column, and NaN and infinities are None, as JSON has neither."""
+    notes: list[str] = field(default_factory=list)
+    """What a reader must know to trust the rows; whole sentences or fragments, one line each."""
+    expendable: Sequence[str] = ()
+    """Columns that a narrow terminal may leave out, the first one first; every other form of output has them all."""
+
+    def __post_init__(self) -> None:
+        self.rows = [{column: _finite(row.get(column)) for column in self.columns} for row in self.rows]
+
+    def as_json(self) -> dict[str, Any]:
+        """The published form."""
+        whole = {"kind": self.kind, "title": self.title, "columns": list(self.columns), "rows": list(self.rows)}
+        return whole | ({"notes": self.notes} if self.notes else {})
+
+    def folded_columns(self) -> Iterator[str]:
+        """The columns without the bounds of intervals, which people read beside their rate."""
+        known = set(self.columns)
+        for column in self.columns:
+            stem, _, end = column.rpartition("_")
+            if not (end in ("low", "high") and stem in known):
+                yield column
+
+
+def cell_text(row: Mapping[str, Cell], column: str) -> str:
+    """A cell for people: a rate as `0.531 [0.45, 0.61]`, nothing as an en dash."""
+    value = row[column]
+    low, high = row.get(f"{column}_low"), row.get(f"{column}_high")
+    if isinstance(value, float) and isinstance(low, float) and isinstance(high, float):
+        return f"{value:.3f} [{low:.2f}, {high:.2f}]"
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _finite(value: Cell) -> Cell:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,70 @@
+"""Figures in the terminal, by plotext. The only module that knows it.
+
+plotext 6 has one global figure, ignores NO_COLOR and cuts its size to the terminal's; its legend covers curves and its
+log axis collapses under explicit ticks. So sizes and colours are set here, the legend stands below, and axes are linear.
+"""
+
+from __future__ import annotations
+
+import string
+import sys
+
+import plotext
+from rich.console import Console
+from rich.text import Text
+
+from labkit.report.figures import Figure
+
+MIN_WIDTH = 60
+_PIPED_WIDTH = 100
+_HEIGHT = 20
+_NUM_Y_TICKS = 5
+_COLOURS = (12, 10, 9, 14, 13, 11, 4, 2, 1, 6, 5, 3)
+"""Terminal palette numbers, bright ones first; they follow the user's colour scheme."""
+
+
+def print_figure(figure: Figure, *, width: int | None = None) -> None:
+    """Draw on stdout; without a width as wide as the terminal, or 100 columns off one. Rich honours NO_COLOR."""
+    console = Console(highlight=False)
+    if width is None:
+        width = console.width if sys.stdout.isatty() else _PIPED_WIDTH
+    # Soft wrap: rich would otherwise cut lines at the width that it guesses off a terminal.
+    console.print(drawing(figure, max(width, MIN_WIDTH)), soft_wrap=True)
+
+
+def drawing(figure: Figure, width: int, height: int = _HEIGHT) -> Text:
+    """The figure as styled text: title, plot of `width` columns and `height` lines, legend."""
+    plot = plotext.figure
+    plotext.terminal.limit(width=False, height=False)
+    plot.clear.all()
+    plot.theme("simple")
+    plot.plot_size(width, height)
+    for index, series in enumerate(figure.series):
+        line = plotext.marker("hd", pixel=_colour(index))
+        plot.draw(plot.signal(series.xs, series.ys, marker=line).lines(True))
+    # Letters over all lines: curves stay apart without colour too.
+    for index, series in enumerate(figure.series):
+        plot.draw(plot.signal(series.xs, series.ys, marker=plotext.marker(_letter(index), pixel=_colour(index))))
+    positions, labels = zip(*figure.x_ticks, strict=True) if figure.x_ticks else ((), ())
+    plot.ruler("x").ticks(list(positions), list(labels))
+    y_ticks = [figure.y_upper * step / _NUM_Y_TICKS for step in range(_NUM_Y_TICKS + 1)]
+    plot.ruler("y").lim(0, figure.y_upper).ticks(y_ticks, [f"{value:.2f}" for value in y_ticks])
+    plot.label(figure.x_label, "x")
+    # The title stands above the plot, where a long one is whole.
+    return Text("\n").join([Text(figure.title, "bold"), Text.from_ansi(plot.build().string().rstrip("\n")), _legend(figure)])
+
+
+def _legend(figure: Figure) -> Text:
+    lines = [
+        Text.assemble("     ", (_letter(index), f"color({_colour(index)})"), f" {series.label}")
+        for index, series in enumerate(figure.series)
+    ]
+    return Text("\n").join(lines)
+
+
+def _letter(index: int) -> str:
+    return string.ascii_letters[index % len(string.ascii_letters)]
+
+
+def _colour(index: int) -> int:
+    return _COLOURS[index % len(_COLOURS)]

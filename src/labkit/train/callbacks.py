@@ -1,0 +1,102 @@
+"""What happens beside a training: metrics are passed on, the model evaluated, checkpoints completed and sealed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+
+from labkit.errors import ConfigError
+from labkit.train.checkpoints import prune_checkpoints, seal_checkpoint
+from labkit.train.model_folder import save_companions
+
+NUM_CHECKPOINTS_KEPT = 2
+
+OnLog = Callable[[int, dict[str, float]], None]
+"""Told (steps done, metrics): `loss`, `learning_rate`, `grad_norm` while training; whatever `Evaluate` returned."""
+
+Evaluate = Callable[[PreTrainedModel, int], dict[str, float]]
+"""Measures the model after so many steps; it is in evaluation mode, without gradients, and may draw random numbers."""
+
+
+class Reporter(TrainerCallback):
+    """Passes metrics on, evaluates, and stops a training whose loss is lost."""
+
+    def __init__(self, evaluate: Evaluate | None, every: int, on_log: OnLog | None) -> None:
+        self._evaluate = evaluate
+        self._every = every
+        self._on_log = on_log or (lambda step, metrics: None)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **_: Any,
+    ) -> None:
+        metrics = training_metrics(logs or {})
+        if not math.isfinite(metrics.get("loss", 0.0)):
+            raise ConfigError(
+                f"the loss is {metrics['loss']} at step {state.global_step}", "lower optimisation.learning_rate"
+            )
+        if metrics:
+            self._on_log(state.global_step, metrics)
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **_: Any
+    ) -> None:
+        # The last step is left to the caller: a training that is resumed at its end has no step left to do it in.
+        if (
+            self._evaluate
+            and self._every
+            and state.global_step % self._every == 0
+            and state.global_step < state.max_steps
+        ):
+            model.train(False)
+            with torch.no_grad(), torch.random.fork_rng():
+                metrics = self._evaluate(model, state.global_step)
+            model.train()
+            self._on_log(state.global_step, metrics)
+
+
+class Keeper(TrainerCallback):
+    """Completes and seals each checkpoint that the Trainer wrote, then clears old ones away."""
+
+    def __init__(
+        self,
+        folder: Path,
+        tokenizer: PreTrainedTokenizerBase,
+        settings: Mapping[str, Any],
+        model_settings: Mapping[str, Any] | None,
+        on_checkpoint: Callable[[Path], None] | None,
+    ) -> None:
+        self._folder = folder
+        self._tokenizer = tokenizer
+        self._settings = settings
+        self._model_settings = model_settings
+        self._on_checkpoint = on_checkpoint
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        checkpoint = self._folder / f"checkpoint-{state.global_step}"
+        save_companions(self._tokenizer, self._model_settings, checkpoint)
+        seal_checkpoint(checkpoint, self._settings)
+        prune_checkpoints(self._folder, num_kept=NUM_CHECKPOINTS_KEPT)
+        if self._on_checkpoint:
+            self._on_checkpoint(checkpoint)
+
+
+def training_metrics(logs: Mapping[str, Any]) -> dict[str, float]:
+    """What of the Trainer's log lines is a measurement of training; the summary at its end has none of these."""
+    return {name: float(logs[name]) for name in ("loss", "learning_rate", "grad_norm") if name in logs}

@@ -1,0 +1,111 @@
+"""What a model learns from: the examples of a step as a pure function of (seed, step), and prompts held out from them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from labkit.config.training import CountdownExamples as CountdownConfig
+from labkit.config.training import ExamplesConfig
+from labkit.config.training import PromptFileExamples as PromptFileConfig
+from labkit.errors import InputError
+from labkit.record.identity import draw_seed
+from labkit.tasks.base import Prompt, Task
+from labkit.tasks.countdown import PRESETS, CountdownTask, Settings, generate_block
+from labkit.tasks.countdown.choice import check_choice
+from labkit.tasks.prompt_file import PromptFileTask
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A prompt and what the model should write after it (and after its prefill)."""
+
+    prompt: Prompt
+    completion: str
+
+
+class Examples(Protocol):
+    """A source of examples."""
+
+    preset: str | None
+    """The wording, which the trained model's folder then names as its own."""
+    task: Task
+    """Scores the held-out prompts."""
+    held_out: Sequence[Prompt]
+    fingerprint: str
+
+    def block(self, step: int, size: int) -> list[Example]:
+        """The examples of one optimiser step, independent of the steps before it."""
+        ...
+
+
+class CountdownExamples:
+    """Generated problems of the training split; held out are those of the validation split."""
+
+    def __init__(self, config: CountdownConfig, seed: int, num_held_out: int) -> None:
+        check_choice("prompt preset", config.preset, PRESETS)
+        self.preset: str | None = config.preset
+        self._seed = draw_seed(seed, "examples", config.data_seed)
+        self._settings = Settings(config.num_numbers, config.number_range, config.target_range)
+        self._wording = PRESETS[config.preset]
+        self.task: Task = CountdownTask(
+            split="validation",
+            seed=config.data_seed,
+            num_numbers=config.num_numbers,
+            number_range=config.number_range,
+            target_range=config.target_range,
+        )
+        self.fingerprint = self.task.data_fingerprint
+        self.held_out: Sequence[Prompt] = (
+            self.task.prompts(preset=config.preset, offset=0, num_prompts=num_held_out) if num_held_out else []
+        )
+
+    def block(self, step: int, size: int) -> list[Example]:
+        problems = generate_block(self._seed, "train", step, size, self._settings)
+        return [
+            Example(self._wording.render(problem), self._wording.completion(problem.solution or "")) for problem in problems
+        ]
+
+
+class PromptFileExamples:
+    """The prompts of a JSONL file that have an answer, shuffled anew each time round; the last ones are held out."""
+
+    preset: str | None = None
+
+    def __init__(self, config: PromptFileConfig, seed: int, num_held_out: int) -> None:
+        self.task: Task = PromptFileTask(config.path)
+        self.fingerprint = self.task.data_fingerprint
+        prompts = [p for p in self.task.prompts(preset=None, offset=0, num_prompts=None) if "answers" in p.gold]
+        if len(prompts) <= num_held_out:
+            raise InputError(
+                f"{config.path} has {len(prompts)} prompts with an answer, and {num_held_out} are to be held out",
+                "add examples, or lower evaluation.num_prompts",
+            )
+        end = len(prompts) - num_held_out
+        self._prompts, self.held_out = prompts[:end], prompts[end:]
+        self._seed = seed
+
+    def block(self, step: int, size: int) -> list[Example]:
+        positions = range(step * size, (step + 1) * size)
+        chosen = [self._prompts[self._order(at // len(self._prompts))[at % len(self._prompts)]] for at in positions]
+        return [Example(prompt, prompt.gold["answers"][0]) for prompt in chosen]
+
+    @functools.lru_cache(maxsize=4)  # noqa: B019  # one object lives as long as its training
+    def _order(self, epoch: int) -> Sequence[int]:
+        shuffled: list[int] = np.random.default_rng(draw_seed(self._seed, "epoch", epoch)).permutation(len(self._prompts)).tolist()
+        return shuffled
+
+
+def load_examples(config: ExamplesConfig, seed: int, num_held_out: int) -> Examples:
+    """The examples that a config names.
+
+    Raises:
+        InputError: their data cannot be used.
+    """
+    if isinstance(config, CountdownConfig):
+        return CountdownExamples(config, seed, num_held_out)
+    return PromptFileExamples(config, seed, num_held_out)

@@ -1,0 +1,246 @@
+"""A training as a run: made or resumed, its metrics written as they come, its model saved where the next command finds it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, Qwen2Config, Qwen2ForCausalLM, set_seed
+
+from labkit.config.base import Resolved, stable_digest
+from labkit.config.commands import TrainConfig
+from labkit.config.training import ArchitectureConfig
+from labkit.config.yaml_text import dump
+from labkit.errors import MachineError, RecordError
+from labkit.models.engine import Decoding
+from labkit.models.folder import SETTINGS_FILE, find_model
+from labkit.models.torch_engine import TorchEngine, choose_device, is_out_of_memory, load_engine
+from labkit.record.files import (
+    LineFile,
+    iterate_json_lines,
+    json_line,
+    sync_folder,
+    write_atomically,
+    write_json_atomically,
+)
+from labkit.record.identity import components_hash, describe_difference
+from labkit.record.provenance import capture
+from labkit.record.run import Ask, Run, create_run
+from labkit.stats import wilson
+from labkit.train.examples import Examples, load_examples
+from labkit.train.sft import checkpoint_step, newest_checkpoint, train_sft
+from labkit.train.tokenizer import build_word_tokenizer
+
+_FREE_KEYS = ("name", "runs_dir")
+"""Config keys that may change when a training is resumed."""
+
+
+class TrainingObserver(Protocol):
+    """Who watches a training."""
+
+    def started(self, run: Run, num_steps: int, first_step: int) -> None: ...
+
+    def logged(self, step: int, metrics: Mapping[str, float]) -> None: ...
+
+
+def start(resolved: Resolved[TrainConfig], observer: TrainingObserver) -> Run:
+    """Make a run for a training and carry it out."""
+    config = resolved.config
+    examples = load_examples(config.examples, config.seed, config.evaluation.num_prompts)
+    engine = _first_engine(config)
+    run = create_run(
+        config.runs_dir,
+        command="train",
+        slug=config.name or (config.model.id.rsplit("/")[-1] if config.model else config.examples.name),
+        manifest=_manifest(resolved, engine, examples),
+        config_yaml=dump(config.as_json()),
+        prompts=[prompt.as_json() for prompt in examples.held_out],
+    )
+    with run.working():
+        _carry_out(run, config, engine, examples, observer)
+    return run
+
+
+def resume(run: Run, config: TrainConfig, observer: TrainingObserver) -> Run:
+    """Go on from the newest checkpoint; a finished training has nothing to do.
+
+    Raises:
+        RecordError: the config differs from the run's in something that changes the result.
+    """
+    recorded, present = (
+        {key: value for key, value in values.items() if key not in _FREE_KEYS}
+        for values in (run.manifest["config"], config.as_json())
+    )
+    if difference := describe_difference(recorded, present):
+        raise RecordError(
+            f"{run.id} was asked otherwise (in the run | now):\n{difference}",
+            "leave the flag out that changed it, or start a new run without --resume",
+        )
+    if run.status() == "done":
+        return run
+    with run.working():
+        examples = load_examples(config.examples, config.seed, config.evaluation.num_prompts)
+        _carry_out(run, config, _first_engine(config), examples, observer)
+    return run
+
+
+def final_model_dir(run: Run) -> Path:
+    """Where a finished training keeps its model, in Hugging Face format."""
+    return run.artifacts_dir / "model"
+
+
+def evaluate_greedy(engine: TorchEngine, examples: Examples, max_new_tokens: int) -> dict[str, float]:
+    """Greedy accuracy on the held-out prompts, with its 95 % Wilson interval."""
+    was_training = engine.model.training
+    engine.model.eval()
+    encoded = [engine.encode(prompt) for prompt in examples.held_out]
+    completions = engine.generate(encoded, Decoding(max_new_tokens))
+    engine.model.train(was_training)
+    correct = sum(
+        examples.task.score(prompt, completion.text).correct
+        for prompt, completion in zip(examples.held_out, completions, strict=True)
+    )
+    low, high = wilson(correct, len(encoded))
+    return {"eval_accuracy": correct / len(encoded), "eval_accuracy_low": low, "eval_accuracy_high": high}
+
+
+def _carry_out(
+    run: Run, config: TrainConfig, engine: TorchEngine, examples: Examples, observer: TrainingObserver
+) -> None:
+    began = time.monotonic()
+    checkpoints_dir = run.artifacts_dir / "checkpoints"
+    checkpoints_dir.mkdir(parents=True, exist_ok=True)
+    newest = newest_checkpoint(checkpoints_dir)
+    first_step = 0 if newest is None else checkpoint_step(newest)
+    _forget_metrics_after(run, first_step)
+    observer.started(run, config.optimisation.num_steps, first_step)
+    log = LineFile(run.metrics_path)
+
+    def on_log(step: int, metrics: Mapping[str, float]) -> None:
+        log.append(json_line({"step": step, **metrics}))
+        observer.logged(step, metrics)
+
+    def evaluate() -> dict[str, float]:
+        return evaluate_greedy(engine, examples, config.evaluation.max_new_tokens)
+
+    try:
+        train_sft(
+            config,
+            model=engine.model,
+            tokenizer=engine.tokenizer,
+            examples=examples,
+            encode_prompt=lambda example: engine.encode(example.prompt).token_ids,
+            checkpoints_dir=checkpoints_dir,
+            device=engine.model.device,
+            on_log=on_log,
+            evaluate=evaluate,
+        )
+        engine.model.eval()
+        final = evaluate() if examples.held_out else {}
+        if final:
+            on_log(config.optimisation.num_steps, final)
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise MachineError("the training does not fit into memory", "lower optimisation.batch_size") from None
+        raise
+    finally:
+        log.close()
+    _save(engine, final_model_dir(run), examples.preset, config.evaluation.max_new_tokens)
+    result = {
+        "num_steps": config.optimisation.num_steps,
+        "metrics": final | _last_training_metrics(run),
+        "weights": engine.weights_digest(),
+        "timings": {"attempt_s": time.monotonic() - began},
+    }
+    run.finish(result, owed=0, num_asked=0)
+
+
+def _first_engine(config: TrainConfig) -> TorchEngine:
+    """The model as it is before the first step."""
+    if config.model is not None:
+        engine = load_engine(find_model(config.model), config.model)
+        engine.model.requires_grad_(True)
+        return engine
+    assert config.architecture is not None and config.tokenizer is not None  # the config class sees to it
+    architecture = config.architecture
+    tokenizer = build_word_tokenizer(
+        integer_range=config.tokenizer.integer_range,
+        words=config.tokenizer.words,
+        max_length=architecture.max_position_embeddings,
+    )
+    set_seed(config.seed % 2**32)
+    model = _new_model(architecture, tokenizer).to(choose_device("auto"))
+    return TorchEngine(model, tokenizer)
+
+
+def _new_model(architecture: ArchitectureConfig, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+    shape = architecture.model_dump(exclude={"family"})
+    return Qwen2ForCausalLM(
+        Qwen2Config(
+            vocab_size=len(tokenizer),
+            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            bos_token_id=None,
+            **shape,
+        )
+    )
+
+
+def _save(engine: TorchEngine, folder: Path, preset: str | None, max_new_tokens: int) -> None:
+    """Model and tokenizer in Hugging Face format, with what labkit wants to know beside them."""
+    engine.model.save_pretrained(folder)
+    engine.tokenizer.save_pretrained(folder)
+    settings = {"prompt_preset": preset, "max_new_tokens": max_new_tokens}
+    write_json_atomically(folder / SETTINGS_FILE, {key: value for key, value in settings.items() if value is not None})
+    for path in folder.iterdir():
+        with path.open("rb") as stream:
+            os.fsync(stream.fileno())
+    sync_folder(folder)
+
+
+def _forget_metrics_after(run: Run, step: int) -> None:
+    """Steps after the checkpoint are done again, and must not stand twice."""
+    if run.metrics_path.exists():
+        kept = [line for line in iterate_json_lines(run.metrics_path) if line["step"] <= step]
+        write_atomically(run.metrics_path, b"".join(json_line(line) for line in kept))
+
+
+def _last_training_metrics(run: Run) -> dict[str, float]:
+    lines = [line for line in iterate_json_lines(run.metrics_path) if "loss" in line]
+    return {"loss": lines[-1]["loss"]} if lines else {}
+
+
+def _manifest(resolved: Resolved[TrainConfig], engine: TorchEngine, examples: Examples) -> dict[str, Any]:
+    config = resolved.config
+    about = engine.describe()
+    base = {
+        "first_weights": engine.weights_digest(),
+        "chat_template": stable_digest(about["chat_template"]),
+        "examples": examples.fingerprint,
+        "preset": examples.preset,
+        "dtype": about["dtype"],
+        "max_new_tokens": config.evaluation.max_new_tokens,
+    }
+    score = {"scorer": examples.task.scorer, "golds": examples.fingerprint}
+    first = engine.encode(examples.block(0, 1)[0].prompt)
+    return {
+        "name": config.name,
+        "seed": config.seed,
+        "config": config.as_json(),
+        "origins": dict(resolved.origins),
+        "config_digest": config.digest(),
+        "base": base,
+        "base_hash": components_hash(base),
+        "score": score,
+        "score_hash": components_hash(score),
+        "ask": Ask(0, ()).as_json(),
+        "engine": {"name": engine.name, "version": engine.version, **about},
+        "provenance": capture(),
+        "first_prompt": {"text": first.text, "token_ids": list(first.token_ids)},
+        "parents": [],
+    }
+
