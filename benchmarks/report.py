@@ -56,7 +56,7 @@ def make_large_run(runs_dir: Path, num_rollouts: int) -> Run:
     frame = grid.join(pl.DataFrame({"index": range(each)}), how="cross").with_columns(
         attempt=pl.lit(1),
         seed=pl.Series(random.integers(0, 2**63 - 1, height)),
-        text=pl.format("<think>{}</think>", pl.Series(random.integers(0, 2**60, height)).cast(pl.String)).str.pad_end(300, "x"),
+        text=pl.Series(random.integers(0, 2**60, height)).cast(pl.String).str.pad_end(300, "x"),
         finish_reason=pl.Series(np.where(random.random(height) < 0.1, "length", "stop")),
         num_prompt_tokens=pl.lit(60),
         num_tokens=pl.Series(random.integers(1, 1024, height)),
@@ -95,9 +95,10 @@ def make_many_runs(runs_dir: Path, num_runs: int) -> None:
 def make_run(runs_dir: Path, ask: Ask) -> Run:
     """A run folder without rollouts."""
     base, score = {"model": "abc", "task": "countdown"}, {"scorer": "countdown-exact-1"}
+    origins = {f"key.number{number}": "default" for number in range(30)}
     config = {"task": {"name": "countdown"}, "model": {"id": "builtin:countdown-tiny"}, "num_rollouts": 512}
     manifest: dict[str, Any] = {
-        "name": None, "seed": 42, "config": config, "origins": {f"key.number{number}": "default" for number in range(30)},
+        "name": None, "seed": 42, "config": config, "origins": origins,
         "base": base, "base_hash": components_hash(base), "score": score, "score_hash": components_hash(score),
         "ask": ask.as_json(), "engine": {"name": "torch", "version": "2.13.0"},
         "provenance": {"packages": {f"package{number}": "1.0" for number in range(20)}}, "parents": [],

@@ -16,7 +16,7 @@ figure is 100 columns wide and has no colour.
 
 
 def register(app: typer.Typer) -> None:
-    plots = typer.Typer(no_args_is_help=True, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
+    plots = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
     plots.callback()(_plot)
     plots.command("pass-at-k", help=PASS_AT_K_HELP)(_pass_at_k)
     app.add_typer(plots, name="plot", help="Draw what runs found.")

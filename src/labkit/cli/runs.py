@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,12 +18,12 @@ EXIT_INTERRUPTED = 130
 
 
 def register(app: typer.Typer) -> None:
-    runs = typer.Typer(no_args_is_help=True, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
+    runs = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
     runs.command("list", help="List runs, the newest first, with what each one found.")(_list)
     runs.command("show", help="Show a run: config and origins, base, what was asked, what happened, results.")(_show)
     runs.command("watch", help="Follow a run until it is done or interrupted. Ctrl-C ends the watching only.")(_watch)
     runs.command("diff", help="Show what differs between two runs, both values beside each other.")(_diff)
-    runs.command("compact", help="Pack the rows of finished runs into one Parquet file each, checked before any row goes.")(
+    runs.command("compact", help="Pack finished runs into one Parquet file each, checked before any row goes.")(
         _compact
     )
     runs.command("rm", help="Remove runs for good, after asking. A run at work is refused.")(_rm)
@@ -51,7 +50,9 @@ def _list(
     print_tables([table], format=format)
 
 
-def _show(run: RunArgument, runs_dir: RunsDir = DEFAULT_RUNS_DIR, as_json: Json = False, verbose: Verbose = False) -> None:
+def _show(
+    run: RunArgument, runs_dir: RunsDir = DEFAULT_RUNS_DIR, as_json: Json = False, verbose: Verbose = False
+) -> None:
     import json
 
     from rich.console import Console

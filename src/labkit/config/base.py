@@ -6,6 +6,7 @@ record can say not only what a run was asked but who asked it. Knows nothing of 
 
 from __future__ import annotations
 
+import copy
 import difflib
 import hashlib
 import json
@@ -124,7 +125,7 @@ def resolve(schema: type[ConfigT], layers: Sequence[Layer]) -> Resolved[ConfigT]
     for layer in layers:
         _refuse_unknown(schema, layer)
         for key, value in layer.values.items():
-            _assign(merged, key, value)
+            _assign(merged, key, copy.deepcopy(value))  # a later layer may write into it
             origins = {name: place for name, place in origins.items() if not name.startswith(key + ".")}
             origins[key] = layer.origin
     config = validate(schema, merged, origins)

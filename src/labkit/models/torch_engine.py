@@ -16,6 +16,8 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
     RepetitionPenaltyLogitsProcessor,
+    StoppingCriteria,
+    StoppingCriteriaList,
     TemperatureLogitsWarper,
     TopKLogitsWarper,
     TopPLogitsWarper,
@@ -150,9 +152,10 @@ class TorchEngine:
                 do_sample=False,
                 pad_token_id=self._pad_id,
                 eos_token_id=self._end_ids,
-                stop_strings=list(decoding.stop) or None,
             ),
-            tokenizer=self.tokenizer if decoding.stop else None,
+            stopping_criteria=StoppingCriteriaList(
+                [StopTexts(self.tokenizer, decoding.stop, ids.shape[1])] if decoding.stop else []
+            ),
         )
         drawn = output[:, ids.shape[1] :].tolist()  # B rows of at most max_new_tokens
         return [self._completion(prompt, row, decoding) for prompt, row in zip(prompts, drawn, strict=True)]
@@ -169,17 +172,22 @@ class TorchEngine:
     def _completion(self, prompt: EncodedPrompt, drawn: list[int], decoding: Decoding) -> Completion:
         """Cut a row of drawn ids at its end of turn, its stop text, or its room in the context."""
         limit = min(decoding.max_new_tokens, self._room(prompt))
-        end = next((position for position, token in enumerate(drawn) if token in self._end_ids), None)
-        num_tokens = len(drawn) if end is None else end + 1
-        finished = end is not None and num_tokens <= limit
-        num_tokens = min(num_tokens, limit)
-        kept = drawn[:end] if finished else drawn[:num_tokens]
-        text = self.tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        end = next((position for position, token in enumerate(drawn[:limit]) if token in self._end_ids), None)
+        kept = drawn[:limit] if end is None else drawn[:end]
+        num_tokens = len(kept) if end is None else end + 1
+        text = self._decode(kept)
         cut = min((at for at in (text.find(stop) for stop in decoding.stop) if at >= 0), default=None)
         if cut is not None:
-            text, finished = text[:cut], True
-            num_tokens -= _trailing(drawn[:num_tokens], self._pad_id)
+            # What follows a stop text is padding, which may look like an end of turn: count up to the stop text only.
+            num_tokens = next(
+                count for count in range(1, len(kept) + 1) if holds_any(self._decode(kept[:count]), decoding.stop)
+            )
+            text = text[:cut]
+        finished = end is not None or cut is not None
         return Completion(text, "stop" if finished else "length", len(prompt.token_ids), num_tokens)
+
+    def _decode(self, token_ids: list[int]) -> str:
+        return str(self.tokenizer.decode(token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
     def _room(self, prompt: EncodedPrompt) -> int:
         """Tokens that fit into the context after this prompt."""
@@ -192,6 +200,27 @@ class TorchEngine:
         length = len(prompt.token_ids)
         reason = f"the prompt has {length} tokens, the model's context {self._context_length()}"
         return Completion("", "error", length, 0, error=reason)
+
+
+class StopTexts(StoppingCriteria):
+    """Ends a row once its text holds a stop text. Decodes the newest tokens of each row, so that a stop text may lie
+    across tokens of any tokenizer; transformers' own criterion fails on word-level ones."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, stop: Sequence[str], num_prompt_tokens: int) -> None:
+        self._tokenizer, self._stop, self._num_prompt_tokens = tokenizer, stop, num_prompt_tokens
+        # No token is shorter than a byte, except for those that vanish in decoding: leave some room for them.
+        self._window = max(len(text.encode()) for text in stop) + 8
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor, **_: Any) -> torch.BoolTensor:
+        newest = input_ids[:, max(self._num_prompt_tokens, input_ids.shape[1] - self._window) :]
+        texts = self._tokenizer.batch_decode(newest, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        ended = [holds_any(text, self._stop) for text in texts]
+        return torch.tensor(ended, device=input_ids.device)  # type: ignore[return-value]
+
+
+def holds_any(text: str, parts: Sequence[str]) -> bool:
+    """Whether any of `parts` stands in `text`."""
+    return any(part in text for part in parts)
 
 
 def load_engine(folder: ModelFolder, config: ModelConfig) -> TorchEngine:
@@ -291,9 +320,3 @@ def is_out_of_memory(error: BaseException) -> bool:
         words in text for words in ("out of memory", "not enough memory", "can't allocate memory")
     )
 
-
-def _trailing(tokens: Sequence[int], value: int) -> int:
-    count = 0
-    while count < len(tokens) and tokens[-1 - count] == value:
-        count += 1
-    return count

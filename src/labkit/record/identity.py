@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -68,15 +69,17 @@ def components_hash(components: Mapping[str, Any]) -> str:
 
 
 def describe_difference(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
-    """The components that differ, a line each, both values beside each other."""
+    """The components that differ, a line each, both values beside each other; one that is absent is None."""
     lines = [
-        f"{key}: {_short(ours.get(key))}  |  {_short(theirs.get(key))}"
+        f"{key}: {'  |  '.join(_shortened(str(ours.get(key)), str(theirs.get(key))))}"
         for key in sorted({*ours, *theirs})
         if ours.get(key) != theirs.get(key)
     ]
     return "\n".join(lines)
 
 
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 60 else text[:57] + "…"
+def _shortened(*texts: str) -> list[str]:
+    """At most 60 characters of each text, from shortly before the first in which they differ."""
+    start = max(0, len(os.path.commonprefix(texts)) - 20) if max(map(len, texts)) > 60 else 0
+    cut = [("…" if start else "") + text[start:] for text in texts]
+    return [text if len(text) <= 60 else text[:59] + "…" for text in cut]

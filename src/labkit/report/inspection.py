@@ -10,7 +10,7 @@ from typing import Any
 from labkit.config.base import flatten
 from labkit.record.run import Run
 from labkit.report.naming import config_value
-from labkit.report.table import Table
+from labkit.report.table import Table, cell_text
 
 Facts = dict[str, dict[str, str]]
 """Section → key → value, everything as text."""
@@ -51,7 +51,7 @@ def facts(run: Run) -> Facts:
         "engine": _leaves(manifest.get("engine") or {}),
         "git": _git(provenance.get("git")),
         "hardware": _leaves(provenance.get("hardware") or {}),
-        "packages": {"python": _text(provenance.get("python"))} | _leaves(provenance.get("packages") or {}),
+        "packages": {"python": provenance.get("python") or "unknown"} | _leaves(provenance.get("packages") or {}),
     }
 
 
@@ -89,11 +89,12 @@ def _identity(run: Run) -> dict[str, str]:
         "id": run.id,
         "path": str(run.path),
         "command": run.command,
-        "name": _text(run.manifest.get("name")),
+        "name": run.manifest.get("name") or "",
         "created": _text(run.manifest["created"]),
         "status": status,
         "command line": " ".join(config_value(run.manifest, "provenance.argv") or ()),
     }
+    words = {key: value for key, value in words.items() if value}
     return words | ({"resume with": f"labkit {run.command} --resume {run.path}"} if status == "interrupted" else {})
 
 
@@ -101,10 +102,9 @@ def _result(result: Mapping[str, Any]) -> dict[str, str]:
     """Counts and rates of every arm, then whatever else was found."""
     lines: dict[str, str] = {}
     for arm in result.get("arms") or ():
-        of = f"{arm.get('solved', '–')} of {arm.get('num_prompts', '–')} prompts"
-        lines[f"{arm['key']} solved"] = of
+        lines[f"{arm['key']} solved"] = f"{arm.get('solved', '–')} of {arm.get('num_prompts', '–')} prompts"
         for k, (value, low, high) in (arm.get("pass_at_k") or {}).items():
-            lines[f"{arm['key']} pass@{k}"] = f"{value:.3f} [{low:.2f}, {high:.2f}]"
+            lines[f"{arm['key']} pass@{k}"] = cell_text({"rate": value, "rate_low": low, "rate_high": high}, "rate")
         lines |= {f"{arm['key']} {key}": _text(arm[key]) for key in ("truncated", "errors") if key in arm}
     bookkeeping = ("arms", "timings", "finished", "events_bytes", "num_asked")
     return lines | _leaves({key: value for key, value in result.items() if key not in bookkeeping})

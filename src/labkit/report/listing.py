@@ -13,6 +13,7 @@ from labkit.report.table import Cell, Table
 from labkit.report.training import last_metrics
 
 _COLUMNS = ("run", "command", "name", "model", "task", "status", "done", "asked", "headline", "created")
+_TRAINING_HEADLINE = ("loss", "eval_accuracy", "reward")
 _BLOCK_BYTES = 1 << 20
 
 
@@ -27,7 +28,8 @@ def runs_table(runs_dir: Path, *, command: str | None = None, limit: int | None 
     newest = islice(sorted(paths, key=lambda path: path.name, reverse=True), limit)
     notes: list[str] = []
     rows = list(_rows(newest, notes))
-    return Table("runs", f"runs in {runs_dir}", _COLUMNS, rows, notes, expendable=["name", "created", "task", "asked", "command"])
+    expendable = ("name", "created", "task", "asked", "command")
+    return Table("runs", f"runs in {runs_dir}", _COLUMNS, rows, notes, expendable)
 
 
 def _rows(paths: Iterator[Path], notes: list[str]) -> Iterator[dict[str, Cell]]:
@@ -64,7 +66,7 @@ def run_row(run: Run) -> dict[str, Cell]:
 
 
 def _num_rows(run: Run, result: dict[str, Any] | None) -> int:
-    """Rollouts of an unfinished run, without parsing them: lines of the segments, and what was compacted before it grew.
+    """Rollouts of an unfinished run: lines of the segments, and what was compacted before it grew.
 
     A rollout that was tried again after an error is counted once for each try, so the number may be a little high.
     """
@@ -90,5 +92,5 @@ def _headline(run: Run, result: dict[str, Any] | None) -> str | None:
     if run.command != "train":
         return None
     values = last_metrics(run) | (result or {})
-    shown = [f"{key} {values[key]:.4g}" for key in ("loss", "eval_accuracy", "reward") if isinstance(values.get(key), float)]
-    return ", ".join(shown) or None
+    logged = [(key, values.get(key)) for key in _TRAINING_HEADLINE]
+    return ", ".join(f"{key} {value:.4g}" for key, value in logged if isinstance(value, float)) or None

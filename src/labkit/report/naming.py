@@ -11,7 +11,7 @@ _What = TypeVar("_What")
 _Read = TypeVar("_Read")
 
 DAMAGE = (LabkitError, OSError, KeyError, TypeError, ValueError, AttributeError, ArithmeticError)
-"""What reading a run raises when people have copied, cut or edited its files. Polars' own errors never leave `record`."""
+"""What reading a run raises when people have copied, cut or edited its files; polars' own errors stay in `record`."""
 
 
 def config_value(manifest: Any, dotted: str) -> Any:

@@ -19,7 +19,6 @@ from labkit.report.table import Table
 from labkit.report.training import training_row, training_table
 
 
-
 @dataclass(frozen=True, slots=True)
 class Report:
     """Tables, and what could not become one."""
@@ -45,7 +44,7 @@ def _named(runs: Sequence[Run], ks: Sequence[int], salvage: bool) -> Report:
     others = [run for run in distinct if run.command != "train"]
     for run in others:
         if not _has_rollouts(run):
-            raise RecordError(f"{run.id} is a run of labkit {run.command}, which has no table", f"labkit runs show {run.id}")
+            raise RecordError(f"{run.id}, made by labkit {run.command}, has no rollouts", f"labkit runs show {run.id}")
     tables = []
     if others:
         refuse_unlike(others)

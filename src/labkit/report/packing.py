@@ -8,7 +8,7 @@ from pathlib import Path
 from labkit.record.compaction import compact
 from labkit.record.run import Run, open_run, run_paths
 from labkit.report.naming import unless_damaged
-from labkit.report.table import Table
+from labkit.report.table import Cell, Table
 
 
 def finished_runs(runs_dir: Path, notes: list[str]) -> list[Run]:
@@ -33,7 +33,7 @@ def pack(runs: Sequence[Run]) -> Table:
     Raises:
         RecordError: a run is at work or not done; those before it are compacted.
     """
-    rows = []
+    rows: list[dict[str, Cell]] = []
     for run in runs:
         before = _row_bytes(run)
         count = compact(run)

@@ -23,7 +23,7 @@ def pass_at_k_table(runs: Sequence[Run], *, ks: Sequence[int] = (), salvage: boo
         salvage: read past damaged lines, with a note
 
     Raises:
-        RecordError: base or scorer differ, or a record is damaged. ConfigError: no arm has as many rollouts as the largest k.
+        RecordError: base or scorer differ, or a record is damaged. ConfigError: no arm has rollouts for the largest k.
     """
     refuse_unlike(runs)
     pooled = pool([read_part(run, salvage=salvage) for run in runs])
@@ -35,7 +35,7 @@ def check_ks(ks: Sequence[int], pools: Sequence[Pool]) -> None:
     """Raise ConfigError where a k is larger than what any arm of any pool has."""
     most = max((pooled.most_rollouts for pooled in pools), default=0)
     if ks and max(ks) > most:
-        raise ConfigError(f"-k {max(ks)} is more than there is: no arm has more than {most} rollouts a prompt", "give a smaller k")
+        raise ConfigError(f"k is {max(ks)}, but no arm has more than {most} rollouts a prompt", "give a smaller -k")
 
 
 def pool_table(pooled: Pool, ks: Sequence[int] = ()) -> Table:
@@ -51,8 +51,8 @@ def pool_table(pooled: Pool, ks: Sequence[int] = ()) -> Table:
         columns,
         [_row(counts, shown) for counts in pooled.arms],
         list(pooled.notes),
-        # The arm says method and value; of the ks the ends say most.
-        expendable=["method", "value", *between[1::2], "run", *between[0::2], "mean_tokens", "errors", "num_prompts"],
+        # The arm says method and value, the title says the run; of the ks the ends say most.
+        ["method", "value", "run", *between[::2], "mean_tokens", "errors", *between[1::2], "num_prompts", "truncated"],
     )
 
 
@@ -80,5 +80,6 @@ def _rate_cells(name: str, rate: Rate) -> dict[str, Cell]:
 
 
 def _title(runs: Sequence[Run]) -> str:
-    about = [config_value(runs[0].manifest, key) for key in ("config.task.name", "config.model.id")]
-    return "pass@k: " + (", ".join(str(word) for word in about if word) or runs[0].id)
+    words = [config_value(runs[0].manifest, key) for key in ("config.task.name", "config.model.id")]
+    who = runs[0].id if len(runs) == 1 else f"{len(runs)} runs"
+    return ", ".join(["pass@k", *(str(word) for word in words if word), who])

@@ -1,7 +1,7 @@
 """Rollouts of runs that rest on the same base, pooled: who contributed, what counts, and what must be said about it.
 
-A rollout's identity is (prompt, arm, index) under its seed. Runs of one seed share their draws, so what stands in several
-of them counts once; another run seed brings further draws. Knows counts, not statistics.
+A rollout's identity is (prompt, arm, index) under its seed. Runs of one seed share their draws, so what stands in
+several of them counts once; another run seed brings further draws. Knows counts, not statistics.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def pool(parts: Sequence[Part]) -> Pool:
 
 
 def _without_repeats(parts: Sequence[Part]) -> pl.DataFrame:
-    """All rollouts, each draw once; of two copies the one stands that has a verdict, and an answer rather than an error."""
+    """All rollouts, each draw once; of two copies the one with a verdict stands, and an answer before an error."""
     together = pl.concat([part.frame for part in parts])
     preferred = together.sort(pl.col("correct").is_null(), pl.col("error").is_not_null(), maintain_order=True)
     return preferred.unique(_DRAW, keep="first", maintain_order=True)
@@ -154,7 +154,9 @@ def _owners(parts: Sequence[Part]) -> dict[str, list[str]]:
     return owners
 
 
-def _notes(parts: Sequence[Part], rollouts: pl.DataFrame, arms: Sequence[ArmCounts], known: dict[str, Arm]) -> list[str]:
+def _notes(
+    parts: Sequence[Part], rollouts: pl.DataFrame, arms: Sequence[ArmCounts], known: dict[str, Arm]
+) -> list[str]:
     """What a reader of the counts must know."""
     notes = [f"merged from {len(parts)} runs: {', '.join(part.run.id for part in parts)}"] if len(parts) > 1 else []
     engines = {part.engine: part.run.id for part in parts}

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 Format = Literal["json", "csv", "markdown", "latex"]
 
+_GAP = 3
+"""Columns of a terminal between two columns of a table."""
+
 _LATEX = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--", "…": r"\ldots{}",
     **{character: "\\" + character for character in "_%&#${}"},
@@ -62,7 +65,8 @@ def render(tables: Sequence[Table], format: Format | Literal["tsv"]) -> str:
 
 def to_json(tables: Sequence[Table]) -> str:
     """`{"schema": 1, "tables": […]}`."""
-    return json.dumps({"schema": 1, "tables": [table.as_json() for table in tables]}, ensure_ascii=False, allow_nan=False)
+    whole = {"schema": 1, "tables": [table.as_json() for table in tables]}
+    return json.dumps(whole, ensure_ascii=False, allow_nan=False)
 
 
 def fitting_columns(table: Table, width: int) -> list[str]:
@@ -70,7 +74,7 @@ def fitting_columns(table: Table, width: int) -> list[str]:
     columns = list(table.folded_columns())
     widths = {column: max(map(len, (column, *(cell_text(row, column) for row in table.rows)))) for column in columns}
     for column in table.expendable:
-        if sum(widths[name] + 2 for name in columns) <= width:
+        if sum(widths[name] + _GAP for name in columns) <= width + _GAP:
             break
         if column in columns:
             columns.remove(column)
@@ -128,7 +132,7 @@ def _plain(value: Cell) -> str:
 def _markdown(table: Table) -> str:
     columns = list(table.folded_columns())
     lines = [columns, *([cell_text(row, column) for column in columns] for row in table.rows)]
-    shown = ["| " + " | ".join(re.sub(r"\s*\n\s*", " ", cell.replace("|", r"\|")) for cell in line) + " |" for line in lines]
+    shown = ["| " + " | ".join(_one_line(cell).replace("|", r"\|") for cell in line) + " |" for line in lines]
     shown.insert(1, "|" + " --- |" * len(columns))
     notes = [f"- {note}" for note in table.notes]
     return "\n".join([f"**{table.title}**", "", *shown, *(["", *notes] if notes else [])])

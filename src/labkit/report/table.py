@@ -50,7 +50,8 @@ def cell_text(row: Mapping[str, Cell], column: str) -> str:
     value = row[column]
     low, high = row.get(f"{column}_low"), row.get(f"{column}_high")
     if isinstance(value, float) and isinstance(low, float) and isinstance(high, float):
-        return f"{value:.3f} [{low:.2f}, {high:.2f}]"
+        digits = 2 if high - low >= 0.02 else 3  # a narrow interval would read as a point
+        return f"{value:.3f} [{low:.{digits}f}, {high:.{digits}f}]"
     if value is None:
         return "–"
     if isinstance(value, bool):

@@ -1,7 +1,7 @@
 """Figures in the terminal, by plotext. The only module that knows it.
 
 plotext 6 has one global figure, ignores NO_COLOR and cuts its size to the terminal's; its legend covers curves and its
-log axis collapses under explicit ticks. So sizes and colours are set here, the legend stands below, and axes are linear.
+log axis collapses under explicit ticks. So sizes and colours are set here, the legend stands below, axes are linear.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def drawing(figure: Figure, width: int, height: int = _HEIGHT) -> Text:
     plot.ruler("y").lim(0, figure.y_upper).ticks(y_ticks, [f"{value:.2f}" for value in y_ticks])
     plot.label(figure.x_label, "x")
     # The title stands above the plot, where a long one is whole.
-    return Text("\n").join([Text(figure.title, "bold"), Text.from_ansi(plot.build().string().rstrip("\n")), _legend(figure)])
+    curves = Text.from_ansi(plot.build().string().rstrip("\n"))
+    return Text("\n").join([Text(figure.title), curves, _legend(figure)])
 
 
 def _legend(figure: Figure) -> Text:

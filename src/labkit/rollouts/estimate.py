@@ -10,6 +10,7 @@ from labkit.config.commands import SweepConfig
 from labkit.record.run import Run
 from labkit.rollouts.experiment import Experiment, prepare
 from labkit.rollouts.plan import Batch, nothing_done, owed_batches
+from labkit.rollouts.session import wanted
 from labkit.rollouts.work import already_done, generate_batch
 from labkit.tasks.base import Prompt
 
@@ -27,7 +28,9 @@ def estimate(config: SweepConfig, say: Callable[[str], None], run: Run | None = 
     known = [] if run is None else [Prompt.from_json(line) for line in run.prompts()]
     experiment = prepare(config, say, known)
     load_s = time.monotonic() - began
-    ask = experiment.ask if run is None else run.ask().joined(experiment.ask)
+    ask = experiment.ask
+    if run is not None:
+        ask = run.ask().joined(wanted(run.ask(), run.manifest["config"], experiment))
     done = nothing_done(ask) if run is None else already_done(run, ask, experiment)
     plan = list(owed_batches(ask, config.generation.batch_size, done))
     found: dict[str, Any] = {"num_prompts": ask.num_prompts, "arms": [], "owed": 0, "num_bytes": 0}

@@ -11,8 +11,8 @@ from labkit.errors import RecordError
 from labkit.models.noise import STREAM
 from labkit.record.identity import components_hash, describe_difference
 from labkit.record.provenance import capture
-from labkit.record.run import Run, create_run
-from labkit.rollouts.experiment import Experiment, prepare
+from labkit.record.run import Ask, Run, create_run
+from labkit.rollouts.experiment import Experiment, prepare, sweep_arms
 from labkit.rollouts.work import Observer, Worker
 from labkit.tasks.base import Prompt
 
@@ -47,11 +47,28 @@ def resume(run: Run, config: SweepConfig, say: Callable[[str], None], observer: 
         if new:
             run.add_prompts([prompt.as_json() for prompt in new])
         before = run.ask()
-        ask = before.joined(experiment.ask)
+        ask = before.joined(wanted(before, run.manifest["config"], experiment))
         if ask != before:
             run.note("asked", ask=ask.as_json())
         Worker(run, experiment, attempt, observer).carry_out(ask)
     return run
+
+
+def wanted(before: Ask, recorded: Mapping[str, object], experiment: Experiment) -> Ask:
+    """What a resumed run is asked for now.
+
+    A config that differs in its sweep asks for those arms; one that differs in `num_rollouts` alone asks every arm of
+    the run for that many, those that were added later too; otherwise only what was asked before is owed.
+    """
+    config = experiment.config
+    changed = {key for key, value in config.as_json().items() if recorded[key] != value}
+    num_prompts = len(experiment.prompts)
+    if changed & {"temperatures", "sigmas", "generation", "greedy"}:
+        return Ask(num_prompts, sweep_arms(config))
+    if "num_rollouts" in changed:
+        arms = ((arm, 1 if arm.method == "greedy" else config.num_rollouts) for arm, _ in before.arms)
+        return Ask(num_prompts, tuple(arms))
+    return Ask(num_prompts, before.arms)
 
 
 def refuse_other_seed(run: Run, config: SweepConfig) -> None:

@@ -1,4 +1,4 @@
-"""`method: sft`: the config of a training bound to the function that does it, resuming where there is something to resume.
+"""`method: sft`: the config of a training bound to what carries it out, resuming where there is something to resume.
 
 Knows configs and examples; what a step does stands in `pair_training`.
 """

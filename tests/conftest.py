@@ -1,0 +1,43 @@
+"""What every test may rely on: no progress bars, no network, runs in a folder of its own, one thread a process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+# Tests run in two processes on two cores: more threads would only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+Labkit = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def labkit(tmp_path: Path) -> Labkit:
+    """Runs the command line in a folder of its own, as a user would."""
+
+    def run(*arguments: str | Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "labkit", *map(str, arguments)],
+            cwd=tmp_path,
+            env=os.environ | (env or {}),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            stdin=subprocess.DEVNULL,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Qwen2 of a few thousand parameters."""
+    from tiny_models import save_model
+
+    return save_model(tmp_path_factory.mktemp("models") / "tiny")

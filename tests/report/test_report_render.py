@@ -1,0 +1,114 @@
+import csv
+import io
+import json
+import sys
+
+import pytest
+
+from labkit.errors import ConfigError
+from labkit.report.render import chosen_format, fitting_columns, print_tables, render
+from labkit.report.table import Table
+
+LONG = "a-run-with-a-name-that-is-longer-than-any-terminal-" * 4
+
+
+def make_table(**changes):
+    columns = ["run", "arm", "pass@1", "pass@1_low", "pass@1_high", "errors"]
+    rows = [
+        {"run": LONG, "arm": "temperature=0.4", "pass@1": 0.53125, "pass@1_low": 0.45, "pass@1_high": 0.61, "errors": 3},
+        {"run": LONG, "arm": "greedy", "pass@1": float("nan"), "errors": 0},
+    ]
+    return Table(**({"kind": "demo", "title": "demo", "columns": columns, "rows": rows, "notes": ["torn"]} | changes))
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """stdout as a terminal of 80 columns."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm-256color")
+
+
+def test_a_pipe_gets_tab_separated_rows_in_full_and_notes_on_stderr(capsys):
+    print_tables([make_table()])
+    out, err = capsys.readouterr()
+    assert [line.split("\t") for line in out.splitlines()] == [
+        ["run", "arm", "pass@1", "pass@1_low", "pass@1_high", "errors"],
+        [LONG, "temperature=0.4", "0.53125", "0.45", "0.61", "3"],
+        [LONG, "greedy", "", "", "", "0"],
+    ]
+    assert err == "note: torn\n"
+
+
+def test_a_terminal_gets_a_rate_and_its_interval_in_one_cell(capsys, terminal):
+    print_tables([make_table(columns=["arm", "pass@1", "pass@1_low", "pass@1_high"])])
+    out, err = capsys.readouterr()
+    assert "0.531 [0.45, 0.61]" in out
+    assert "pass@1_low" not in out
+    assert "torn" in out
+    assert err == ""
+
+
+def test_a_narrow_terminal_leaves_expendable_columns_out_and_says_so(capsys, terminal):
+    print_tables([make_table(expendable=["errors", "run"])])
+    out = capsys.readouterr().out
+    assert "not shown for want of width: run, errors" in out
+    assert max(map(len, out.splitlines())) <= 80 + len("\x1b[1m\x1b[0m") * 12
+    assert LONG[:20] not in out
+
+
+def test_a_wide_terminal_shows_every_column():
+    table = make_table(expendable=["errors", "run"])
+    assert fitting_columns(table, 400) == ["run", "arm", "pass@1", "errors"]
+    assert fitting_columns(table, 50) == ["arm", "pass@1"]
+
+
+def test_a_narrow_interval_keeps_a_digit_more():
+    row = {"pass@1": 0.2004, "pass@1_low": 0.1987, "pass@1_high": 0.2021}
+    text = render([make_table(columns=["pass@1", "pass@1_low", "pass@1_high"], rows=[row])], "markdown")
+    assert "0.200 [0.199, 0.202]" in text
+
+
+def test_json_is_the_published_object_and_has_null_for_nan(capsys):
+    print_tables([make_table(notes=[])], format="json")
+    whole = json.loads(capsys.readouterr().out)
+    assert set(whole) == {"schema", "tables"}
+    assert whole["schema"] == 1
+    (table,) = whole["tables"]
+    assert set(table) == {"kind", "title", "columns", "rows"}
+    assert all(list(row) == table["columns"] for row in table["rows"])
+    assert table["rows"][1]["pass@1"] is None
+    assert table["rows"][1]["pass@1_low"] is None
+
+
+def test_csv_reads_back_with_commas_and_quotes_inside():
+    table = make_table(columns=["arm", "errors"], rows=[{"arm": 'temperature=0.4,top_p=0.9 "x"', "errors": True}])
+    assert list(csv.reader(io.StringIO(render([table], "csv")))) == [
+        ["arm", "errors"],
+        ['temperature=0.4,top_p=0.9 "x"', "true"],
+    ]
+
+
+def test_markdown_escapes_bars_and_keeps_notes():
+    text = render([make_table(columns=["arm", "errors"], rows=[{"arm": "a|b\nc", "errors": None}])], "markdown")
+    assert text.splitlines() == ["**demo**", "", "| arm | errors |", "| --- | --- |", r"| a\|b c | – |", "", "- torn"]
+
+
+def test_latex_escapes_what_it_would_read_as_commands():
+    table = make_table(title="100% _x_", columns=["arm", "pass@1"], rows=[{"arm": r"a_b&c#d$e{f}~g^h\i", "pass@1": 0.5}])
+    lines = render([table], "latex").splitlines()
+    assert r"a\_b\&c\#d\$e\{f\}\textasciitilde{}g\textasciicircum{}h\textbackslash{}i & 0.5 \\" in lines
+    assert r"\caption{100\% \_x\_}" in lines
+    assert [line for line in lines if line.endswith("rule")] == [r"\toprule", r"\midrule", r"\bottomrule"]
+    assert r"\begin{tabular}{lr}" in lines
+
+
+def test_several_tables_are_parted_by_an_empty_line():
+    assert render([make_table(), make_table()], "csv").count("\n\n") == 1
+
+
+def test_two_formats_at_once_are_refused():
+    assert chosen_format(json=False, csv=True) == "csv"
+    assert chosen_format(json=False) is None
+    with pytest.raises(ConfigError, match="--json and --latex exclude each other"):
+        chosen_format(json=True, latex=True)
