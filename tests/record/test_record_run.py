@@ -232,7 +232,7 @@ def test_a_killed_worker_loses_at_most_the_batch_in_flight(make_run: Make, child
     worker = child(APPEND_FOR_EVER, run.path)
     assert worker.stdout is not None
     while int(worker.stdout.readline()) < 64 * 20:
-        assert read_rollouts(run).frame.height % 64 == 0 or worker.poll() is None
+        read_rollouts(run)  # never an error, whatever the worker is in the middle of
     worker.send_signal(signal.SIGKILL)
     promised = max((int(line) for line in worker.communicate()[0].split("\n")[:-1]), default=64 * 20)
     frame = read_rollouts(run).frame
@@ -276,18 +276,11 @@ def test_a_manifest_cut_anywhere(make_run: Make) -> None:
             open_run(run.path)
 
 
-@pytest.mark.parametrize("schema", ["REMOVED", "1", None, 1.0])
+@pytest.mark.parametrize("schema", ["REMOVED", "1", None, 1.0, 0, -1, True])
 def test_a_manifest_without_a_schema(make_run: Make, schema: object) -> None:
     run = make_run()
     rewrite(run, schema=schema)
     assert "schema number" in complaint(run).message
-
-
-@pytest.mark.parametrize("schema", [0, -1, True])
-def test_a_schema_that_never_was(make_run: Make, schema: object) -> None:
-    run = make_run()
-    rewrite(run, schema=schema)
-    assert "schema" in complaint(run).message
 
 
 def test_a_manifest_of_a_newer_schema(make_run: Make) -> None:

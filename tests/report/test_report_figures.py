@@ -43,7 +43,9 @@ def test_a_drawing_keeps_its_width_and_shows_every_k_and_arm(figure, width):
 
 
 def test_a_higher_curve_is_drawn_higher():
-    figure = Figure("t", "k", [(0.0, "1"), (1.0, "2")], 1.0, [Series("a", [0, 1], [0.2, 0.2]), Series("b", [0, 1], [0.8, 0.8])])
+    figure = Figure(
+        "t", "k", [(0.0, "1"), (1.0, "2")], 1.0, [Series("a", [0, 1], [0.2, 0.2]), Series("b", [0, 1], [0.8, 0.8])]
+    )
     lines = drawing(figure, 60).plain.splitlines()[:-2]
     rows = {letter: next(n for n, line in enumerate(lines) if re.search(rf"[┤│].*{letter}", line)) for letter in "ab"}
     assert rows["b"] < rows["a"]

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import re
 import sys
 
 import pytest
@@ -15,15 +16,21 @@ LONG = "a-run-with-a-name-that-is-longer-than-any-terminal-" * 4
 def make_table(**changes):
     columns = ["run", "arm", "pass@1", "pass@1_low", "pass@1_high", "errors"]
     rows = [
-        {"run": LONG, "arm": "temperature=0.4", "pass@1": 0.53125, "pass@1_low": 0.45, "pass@1_high": 0.61, "errors": 3},
+        {
+            "run": LONG,
+            "arm": "temperature=0.4",
+            "pass@1": 0.53125,
+            "pass@1_low": 0.45,
+            "pass@1_high": 0.61,
+            "errors": 3,
+        },
         {"run": LONG, "arm": "greedy", "pass@1": float("nan"), "errors": 0},
     ]
     return Table(**({"kind": "demo", "title": "demo", "columns": columns, "rows": rows, "notes": ["torn"]} | changes))
 
 
-@pytest.fixture
-def terminal(monkeypatch):
-    """stdout as a terminal of 80 columns."""
+def on_a_terminal(monkeypatch):
+    """Make stdout a terminal of 80 columns. No fixture: pytest puts another stdout in place before the test's body."""
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("TERM", "xterm-256color")
@@ -40,7 +47,8 @@ def test_a_pipe_gets_tab_separated_rows_in_full_and_notes_on_stderr(capsys):
     assert err == "note: torn\n"
 
 
-def test_a_terminal_gets_a_rate_and_its_interval_in_one_cell(capsys, terminal):
+def test_a_terminal_gets_a_rate_and_its_interval_in_one_cell(capsys, monkeypatch):
+    on_a_terminal(monkeypatch)
     print_tables([make_table(columns=["arm", "pass@1", "pass@1_low", "pass@1_high"])])
     out, err = capsys.readouterr()
     assert "0.531 [0.45, 0.61]" in out
@@ -49,11 +57,12 @@ def test_a_terminal_gets_a_rate_and_its_interval_in_one_cell(capsys, terminal):
     assert err == ""
 
 
-def test_a_narrow_terminal_leaves_expendable_columns_out_and_says_so(capsys, terminal):
+def test_a_narrow_terminal_leaves_expendable_columns_out_and_says_so(capsys, monkeypatch):
+    on_a_terminal(monkeypatch)
     print_tables([make_table(expendable=["errors", "run"])])
     out = capsys.readouterr().out
     assert "not shown for want of width: run, errors" in out
-    assert max(map(len, out.splitlines())) <= 80 + len("\x1b[1m\x1b[0m") * 12
+    assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in out.splitlines()) <= 80
     assert LONG[:20] not in out
 
 
@@ -95,7 +104,9 @@ def test_markdown_escapes_bars_and_keeps_notes():
 
 
 def test_latex_escapes_what_it_would_read_as_commands():
-    table = make_table(title="100% _x_", columns=["arm", "pass@1"], rows=[{"arm": r"a_b&c#d$e{f}~g^h\i", "pass@1": 0.5}])
+    table = make_table(
+        title="100% _x_", columns=["arm", "pass@1"], rows=[{"arm": r"a_b&c#d$e{f}~g^h\i", "pass@1": 0.5}]
+    )
     lines = render([table], "latex").splitlines()
     assert r"a\_b\&c\#d\$e\{f\}\textasciitilde{}g\textasciicircum{}h\textbackslash{}i & 0.5 \\" in lines
     assert r"\caption{100\% \_x\_}" in lines

@@ -81,7 +81,9 @@ def write_rows(run: Run, outcomes: Outcomes, *, seed: int = 42, attempt: int = 1
                 rows.append([row])
                 if letter != "?":
                     correct = letter == "+"
-                    verdicts.append([Verdict(row.prompt, row.arm, index, attempt, correct, float(correct), None, "last")])
+                    verdicts.append(
+                        [Verdict(row.prompt, row.arm, index, attempt, correct, float(correct), None, "last")]
+                    )
     rows.close()
     verdicts.close()
 
@@ -94,4 +96,6 @@ def _rollout(arm: Arm, prompt: str, index: int, letter: str, seed: int, attempt:
     }[arm.method]
     reason = {"e": "error", "l": "length"}.get(letter, "stop")
     error = "engine fell over" if letter == "e" else None
-    return Rollout(prompt, arm.key, index, attempt, draw, "text", reason, 5, 0 if error else 10 + index, 0.1, error=error)
+    return Rollout(
+        prompt, arm.key, index, attempt, draw, "text", reason, 5, 0 if error else 10 + index, 0.1, error=error
+    )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import os
-from pathlib import Path
 
 import polars as pl
 
@@ -26,10 +26,15 @@ def compact(run: Run) -> int:
         raise RecordError(f"{run.path} is not done", f"finish it first: labkit {run.command} --resume {run.path}")
     with exclusive_lock(run.lock_path, {"pid": os.getpid(), "start": now(), "doing": "compact"}):
         frame = _packed(run)
+        # Through memory: polars' own writer reports a full disk as an error without a number.
+        buffer = io.BytesIO()
+        frame.write_parquet(buffer, compression="zstd", statistics=True)
         temporary = run.path / ".rows.parquet.tmp"
         try:
-            frame.write_parquet(temporary, compression="zstd", statistics=True)
-            _sync_file(temporary)
+            with temporary.open("wb") as stream:
+                stream.write(buffer.getbuffer())
+                stream.flush()
+                os.fsync(stream.fileno())
         except OSError as error:
             temporary.unlink(missing_ok=True)
             raise disk_error(error, run.parquet_path) from None
@@ -65,11 +70,3 @@ def _score_hashes(run: Run) -> list[str]:
 
 def _content_hash(frame: pl.DataFrame) -> int:
     return int(frame.hash_rows(seed=0).sum())
-
-
-def _sync_file(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -59,7 +59,7 @@ def git_state(folder: Path) -> dict[str, Any] | None:
     if commit is None:
         return None
     diff = _output("git", "-C", str(folder), "diff", "--no-ext-diff", "--no-color", "HEAD")
-    untracked = _output("git", "-C", str(folder), "ls-files", "--others", "--exclude-standard") or ""
+    untracked = _output("git", "-C", str(folder), "ls-files", "--others", "--exclude-standard", ":/") or ""
     return {
         "commit": commit,
         "branch": _output("git", "-C", str(folder), "rev-parse", "--abbrev-ref", "HEAD"),

@@ -17,7 +17,10 @@ _ORDINARY_TOKENS = (
     "unk",
 )  # fmt: skip
 _TOKEN = "".join(f"(?<!{word}_)" for word in _ORDINARY_TOKENS) + "token"
-_SECRET_NAME = re.compile(rf"(?:{_TOKEN}|key|secret|password|passwd|credentials?|auth)(?:[_\d]|$)", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    rf"(?:{_TOKEN}|(?<![a-z])key|apikey)(?:_?\d+)?$|(?:secret|password|passwd|credentials?|auth)(?:[_\d]|$)",
+    re.IGNORECASE,
+)
 _FLAG = re.compile(r"(-{0,2}[\w.-]+)=(.*)", re.DOTALL)
 _SECRET_ASSIGNMENT = re.compile(
     rf"((?:(?<![A-Za-z0-9])(?i:{_TOKEN}|(?:api|access|secret|private|auth)[_-]?key|secret|password|passwd|credentials?)"

@@ -27,7 +27,7 @@ def read_manifest(path: Path) -> Manifest:
     """
     manifest = read_json(path)
     schema = manifest.get("schema")
-    if not isinstance(schema, int):
+    if type(schema) is not int or schema < 1:  # true is an int too
         raise RecordError(f"{path} is damaged: it has no schema number", "restore it from a copy; the rows are intact")
     if schema > SCHEMA:
         raise RecordError(
