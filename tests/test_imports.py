@@ -25,14 +25,16 @@ STEPS = (
     {"train", "rerank", "extract", "compress"},
     {"execute"},
     {"report"},
-    {"cli"},
+    {"cli", "__main__"},
 )
 # These stand beside the order: they see the three, and only the CLI sees them.
 ASIDE = {"gencfg": {"errors", "config", "record"}, "remote": {"errors", "config", "record"}}
 # Modules that one package of a step shares with another.
 SHARED = {("models", "labkit.tasks.base")}  # models read the Prompt type
 
-HEAVY = ("torch", "transformers", "vllm", "datasets", "polars", "numpy", "pydantic")
+NEEDS_A_MODEL = ("torch", "transformers", "vllm", "datasets")
+NEEDS_DATA = (*NEEDS_A_MODEL, "polars", "numpy")
+NEEDS_A_COMMAND = (*NEEDS_DATA, "pydantic")
 
 
 def package_of(module: str) -> str:
@@ -70,6 +72,8 @@ def allowed(importer: str, module: str) -> bool:
     if imported in ASIDE:
         return importer == "cli"
     position = {name: at for at, step in enumerate(STEPS) for name in step}
+    if importer == "__main__":
+        return imported == "cli"
     return position[imported] < position[importer] or (importer, module) in SHARED
 
 
@@ -125,20 +129,50 @@ import importlib, sys
 heavy = set(sys.argv[1].split(","))
 for module in sys.argv[2:]:
     importlib.import_module(module)
-    found = sorted(heavy & set(sys.modules))
-    if found:
+    if found := sorted(heavy & set(sys.modules)):
         sys.exit(f"importing {module} imports {', '.join(found)}")
 """
 
+HELP_OF_EACH = """
+import sys
+from labkit.cli.main import app, main
+heavy = set(sys.argv[1].split(","))
+names = [command.name or command.callback.__name__ for command in app.registered_commands]
+names += [group.name for group in app.registered_groups]
+for words in [["--help"], ["--version"], *([name, "--help"] for name in names)]:
+    sys.argv[1:] = words
+    try:
+        main()
+    except SystemExit as stop:
+        assert not stop.code, (words, stop.code)
+    if found := sorted(heavy & set(sys.modules)):
+        sys.exit(f"labkit {' '.join(words)} imports {', '.join(found)}")
+print("commands:", *names)
+"""
 
-def test_importing_the_command_line_imports_nothing_heavy() -> None:
-    modules = sorted(module_name(path) for path in (ROOT / "cli").rglob("*.py"))
-    assert "labkit.cli.main" in modules
+
+def run_python(code: str, *arguments: str) -> str:
+    """What Python code prints in a process of its own, which must succeed."""
     done = subprocess.run(
-        [sys.executable, "-c", IMPORT_EACH, ",".join(HEAVY), *modules],
+        [sys.executable, "-c", code, *arguments],
         capture_output=True,
         text=True,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
     )
-    assert done.stderr == ""
-    assert done.returncode == 0
+    assert (done.stderr, done.returncode) == ("", 0)
+    return done.stdout
+
+
+def test_no_module_of_the_command_line_imports_a_model_library() -> None:
+    modules = sorted(module_name(path) for path in (ROOT / "cli").rglob("*.py"))
+    assert "labkit.cli.main" in modules
+    run_python(IMPORT_EACH, ",".join(NEEDS_A_MODEL), *modules)
+
+
+def test_importing_the_entry_point_imports_nothing_heavy() -> None:
+    run_python(IMPORT_EACH, ",".join(NEEDS_A_COMMAND), "labkit.__main__", "labkit.cli.main", "labkit.cli.console")
+
+
+def test_no_help_imports_anything_heavy() -> None:
+    names = run_python(HELP_OF_EACH, ",".join(NEEDS_DATA)).splitlines()[-1].split()[1:]
+    assert {"sample", "perturb"} <= set(names)

@@ -153,8 +153,11 @@ def test_compact_says_bytes_before_and_after_and_only_once(tmp_path):
         line.split("\t") for line in run_runs("compact", "--all", "--runs-dir", tmp_path).stdout.splitlines()
     )
     assert dict(zip(header, row, strict=True)) == {
-        "run": run.id, "rollouts": "800", "bytes_before": str(before), "bytes_after": str(run.parquet_path.stat().st_size),
-    }  # fmt: skip
+        "run": run.id,
+        "rollouts": "800",
+        "bytes_before": str(before),
+        "bytes_after": str(run.parquet_path.stat().st_size),
+    }
     again = run_runs("compact", run.id, "--runs-dir", tmp_path)
     assert (again.exit_code, again.stdout) == (0, "")
     assert "nothing to compact" in again.stderr

@@ -79,7 +79,9 @@ def test_every_leaf_has_an_origin() -> None:
 @settings(max_examples=40)
 @given(
     st.lists(
-        st.dictionaries(st.sampled_from(["seed", "num_rollouts", "task.offset", "generation.top_k"]), st.integers(1, 99)),
+        st.dictionaries(
+            st.sampled_from(["seed", "num_rollouts", "task.offset", "generation.top_k"]), st.integers(1, 99)
+        ),
         max_size=4,
     )
 )

@@ -92,7 +92,9 @@ def test_merge_keys_work_and_own_values_win(tmp_path: Path) -> None:
     assert "twice" in complaint(tmp_path, "a: &a {x: 1}\nb:\n  <<: *a\n  x: 2\n  x: 3\n")
 
 
-@pytest.mark.parametrize("text", ["a: [1,\nb: 2\n", "a:\n\t- 1\n", "a: b: c\n", "a: *missing\n", "a: !!python/name:os\n"])
+@pytest.mark.parametrize(
+    "text", ["a: [1,\nb: 2\n", "a:\n\t- 1\n", "a: b: c\n", "a: *missing\n", "a: !!python/name:os\n"]
+)
 def test_malformed_yaml_names_the_line(tmp_path: Path, text: str) -> None:
     assert "line " in complaint(tmp_path, text)
 
@@ -120,7 +122,9 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters(codec="utf-8")),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(codec="utf-8")), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(codec="utf-8")), inner, max_size=3)
+    ),
     max_leaves=12,
 )
 
@@ -130,3 +134,8 @@ def test_what_is_dumped_reads_back_the_same_and_in_order(mapping: dict[str, Any]
     again = parse_value(dump(mapping))
     assert again == mapping
     assert list(again) == list(mapping)
+
+
+@pytest.mark.parametrize("text", ["1e5", "12e5678", "1e-5", "null", "yes", "2024-01-01", "a\x85b\u2028c\u2029d", "1", " x ", "#", "~"])
+def test_text_that_looks_like_something_else_stays_text(text: str) -> None:
+    assert parse_value(dump({"revision": text})) == {"revision": text}

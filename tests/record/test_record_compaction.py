@@ -93,9 +93,7 @@ def test_answers_that_are_null_are_verdicts_too(done: Run) -> None:
     assert read_verdicts(done, OTHER, columns=["answer"]).frame["answer"].null_count() == 4
 
 
-def test_a_run_that_grows_reads_both_and_is_compacted_again(
-    done: Run, rollout: MakeRow, verdict: MakeVerdict
-) -> None:
+def test_a_run_that_grows_reads_both_and_is_compacted_again(done: Run, rollout: MakeRow, verdict: MakeVerdict) -> None:
     compact(done)
     done.note("asked", ask=Ask(2, ((Arm("temperature", 0.4), 12),)).as_json())
     assert done.status() == "interrupted"

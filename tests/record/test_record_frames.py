@@ -77,7 +77,9 @@ def test_every_text_comes_back(make_run: Make, rollout: MakeRow, texts: list[str
     run = make_run()
     rows = [rollout(at, text=text) for at, text in enumerate(texts)]
     write_rows(run, rows)
-    write_verdicts(run, [Verdict(row.prompt, row.arm, row.index, 1, False, 0.0, answers[row.index], "r") for row in rows])
+    write_verdicts(
+        run, [Verdict(row.prompt, row.arm, row.index, 1, False, 0.0, answers[row.index], "r") for row in rows]
+    )
     assert read_rollouts(run).frame["text"].to_list() == texts
     assert read_verdicts(run, run.score_hash).frame["answer"].to_list() == answers[: len(texts)]
 
@@ -199,9 +201,7 @@ def test_scored_rows_carry_the_verdict_of_their_own_attempt(
     assert read_scored(run, columns=["num_tokens"]).frame.sort("index")["correct"].to_list()[:2] == [False, True]
 
 
-def test_one_verdict_a_rollout_that_of_the_last_attempt(
-    make_run: Make, rollout: MakeRow, verdict: MakeVerdict
-) -> None:
+def test_one_verdict_a_rollout_that_of_the_last_attempt(make_run: Make, rollout: MakeRow, verdict: MakeVerdict) -> None:
     run = make_run()
     write_verdicts(run, [verdict(rollout(0)), verdict(rollout(1))])
     write_verdicts(run, [verdict(rollout(0, attempt=2), correct=False)])

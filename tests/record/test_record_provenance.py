@@ -78,7 +78,9 @@ def test_a_clean_checkout(repository: Path) -> None:
 
 
 def test_a_dirty_checkout_keeps_its_diff_without_secrets(repository: Path) -> None:
-    (repository / "a.py").write_text("seed = 2\nHF_TOKEN = 'hunter2'\nkey = 'hf_abcdefghijklmnop0123'\nmax_tokens = 16\n")
+    (repository / "a.py").write_text(
+        "seed = 2\nHF_TOKEN = 'hunter2'\nkey = 'hf_abcdefghijklmnop0123'\nmax_tokens = 16\n"
+    )
     (repository / "staged.py").write_text("x = 'é'\n")
     git(repository, "add", "staged.py")
     (repository / "new.py").write_text("")

@@ -157,7 +157,9 @@ def test_an_environment_keeps_its_names() -> None:
     }
 
 
-@pytest.mark.parametrize("piece", ["x", "token", "eyJ", "eyJ-", "sk-", "sk-a", "://", "token:", "a_token= ", "://a:", "-----BEGIN "])
+@pytest.mark.parametrize(
+    "piece", ["x", "token", "eyJ", "eyJ-", "sk-", "sk-a", "://", "token:", "a_token= ", "://a:", "-----BEGIN "]
+)
 def test_a_megabyte_on_one_line_takes_no_longer_than_any_other(piece: str) -> None:
     text = piece * (300_000 // len(piece))
     began = time.perf_counter()

@@ -57,7 +57,14 @@ def test_the_names_of_runs_sort_by_time(make_run: Make) -> None:
 
 @pytest.mark.parametrize(
     ("text", "slug"),
-    [("Tiny Model", "tiny-model"), ("../../etc", "etc"), ("", "run"), ("漢字", "run"), ("a" * 99, "a" * 40), ("x/.", "x")],
+    [
+        ("Tiny Model", "tiny-model"),
+        ("../../etc", "etc"),
+        ("", "run"),
+        ("漢字", "run"),
+        ("a" * 99, "a" * 40),
+        ("x/.", "x"),
+    ],
 )
 def test_slugs_are_fit_for_a_folder(text: str, slug: str) -> None:
     assert slugify(text) == slug
@@ -83,7 +90,9 @@ def test_a_runs_folder_that_cannot_be_written_is_named(tmp_path: Path, kind: str
 
 # What is asked for
 
-ARMS = st.sampled_from([Arm("greedy"), Arm("greedy", top_p=0.5), *(Arm("temperature", value) for value in (0.4, 1, 1.0, 2))])
+ARMS = st.sampled_from(
+    [Arm("greedy"), Arm("greedy", top_p=0.5), *(Arm("temperature", value) for value in (0.4, 1, 1.0, 2))]
+)
 ASKS = st.builds(
     Ask,
     st.integers(1, 50),
@@ -153,7 +162,11 @@ def test_a_run_is_running_while_a_process_holds_it_then_interrupted_then_done(ma
         assert run.status() == "running"
         run.finish({}, owed=0, num_asked=run.ask().num_rollouts)
     assert run.status() == "done"
-    assert [event["event"] for event in run.events() if event["event"] in ("start", "finish")] == ["start", "start", "finish"]
+    assert [event["event"] for event in run.events() if event["event"] in ("start", "finish")] == [
+        "start",
+        "start",
+        "finish",
+    ]
 
 
 def test_a_run_that_finished_owing_something_is_interrupted(make_run: Make) -> None:

@@ -26,7 +26,8 @@ def test_the_numbers_of_a_row_are_those_computed_by_hand(tmp_path):
 def test_columns_are_the_published_ones_in_their_order(tmp_path):
     table = pass_at_k_table([record_run(tmp_path, {GREEDY: ["+"], NOISY: ["+-"]})])
     assert " ".join(table.columns) == (
-        "run arm method value num_prompts num_rollouts solved pass@1 pass@1_low pass@1_high pass@2 pass@2_low pass@2_high "
+        "run arm method value num_prompts num_rollouts solved "
+        "pass@1 pass@1_low pass@1_high pass@2 pass@2_low pass@2_high "
         "truncated truncated_low truncated_high errors mean_tokens"
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def test_it_grows_with_k_and_with_the_correct_ones_and_stays_in_the_unit_interva
     n, c = case
     values = [pass_at_k(n, c, k) for k in range(1, n + 1)]
     assert all(0 <= value <= 1 for value in values)
-    assert all(later >= earlier - 1e-12 for earlier, later in zip(values, values[1:], strict=False))
+    assert all(later >= earlier - 1e-12 for earlier, later in pairwise(values))
     assert values[0] == pytest.approx(c / n)
     assert values[-1] == (1 if c else 0)
     if c < n:

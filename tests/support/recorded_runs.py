@@ -18,8 +18,8 @@ BASE = {"model": "abc", "task": "countdown"}
 SCORE = {"scorer": "exact-1"}
 
 Outcomes = Mapping[Arm, Sequence[str]]
-"""For each arm one string a prompt, one letter a rollout: `+` correct, `-` wrong, `l` wrong and cut at the limit, `e` an
-error, `?` not scored yet, `.` not there yet."""
+"""For each arm one string a prompt, one letter a rollout: `+` correct, `-` wrong, `l` wrong and cut at the limit,
+`e` an error, `?` not scored yet, `.` not there yet."""
 
 
 def record_run(

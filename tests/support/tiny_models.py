@@ -12,7 +12,9 @@ from labkit.train.tokenizer import build_word_tokenizer
 WORDS = ("+", "-", "*", "/", "(", ")", "=", "<answer>", "</answer>")
 
 
-def save_model(folder: Path, *, tied: bool = True, seed: int = 0, dtype: torch.dtype = torch.float32, context: int = 64) -> Path:
+def save_model(
+    folder: Path, *, tied: bool = True, seed: int = 0, dtype: torch.dtype = torch.float32, context: int = 64
+) -> Path:
     """A random Qwen2 with its tokenizer, in Hugging Face format."""
     tokenizer = build_word_tokenizer(integer_range=(0, 100), words=WORDS, max_length=context)
     torch.manual_seed(seed)
@@ -32,4 +34,3 @@ def save_model(folder: Path, *, tied: bool = True, seed: int = 0, dtype: torch.d
     Qwen2ForCausalLM(config).to(dtype).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
-

@@ -50,7 +50,10 @@ def _devices() -> list[dict[str, Any]]:
 
     found = [_finding("Devices", "cpu", True, f"{torch.get_num_threads()} threads")]
     if torch.version.cuda is None:
-        reason, hint = "this torch was built without CUDA", "on Linux, plain `pip install torch==2.13.0` brings the CUDA build"
+        reason, hint = (
+            "this torch was built without CUDA",
+            "on Linux, plain `pip install torch==2.13.0` brings the CUDA build",
+        )
     else:
         reason, hint = f"torch for CUDA {torch.version.cuda} sees no GPU", "check the driver with nvidia-smi"
     if torch.cuda.is_available():

@@ -73,12 +73,12 @@ RUN_FLAGS = [
     Flag("--runs-dir", "runs_dir", Path, "Folder of runs.  [env LABKIT_RUNS_DIR, else ./runs]"),
 ]
 
-_COMMON = {
+_COMMON: dict[str, tuple[Any, Any, Any]] = {
     "config": (Path | None, typer.Option("--config", help="YAML file of config values."), None),
     "sets": (list[str], typer.Option("--set", metavar="KEY=VALUE", help="Any config key; repeatable."), []),
     "debug": (bool, typer.Option("--debug", help="The small preset of this experiment."), False),
     "dry_run": (bool, typer.Option("--dry-run", help="Say what would be done and how long it takes; write nothing."), False),
-    "resume": (str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run (name, part of one, path, or last)."), None),
+    "resume": (str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run: name, part of it, path, or last."), None),
     "json": (bool, typer.Option("--json", help="Print the result as JSON."), False),
     "verbose": (bool, typer.Option("--verbose", help="Show a traceback beside an error."), False),
 }  # fmt: skip
@@ -102,7 +102,7 @@ def add_command(
     """
 
     def command(**given: Any) -> None:
-        values = {flag.key: _plain(given[flag.parameter]) for flag in flags if given[flag.parameter]not in (None, [])}
+        values = {flag.key: _plain(given[flag.parameter]) for flag in flags if given[flag.parameter] not in (None, [])}
         if argument is not None:
             values[argument[0]] = given[argument[0]]
         common = {key: given.get(key, default) for key, (_, _, default) in _COMMON.items()}

@@ -39,7 +39,7 @@ def resolve_asked(
         below = [Layer(f"run {resumed.id}", dict(flatten(resumed.manifest["config"])))]
     else:
         below = [] if asked.config is None else [_checked_file(schema, asked)]
-        schemas = [schema, *(other for other in COMMANDS.values() if other is not schema)]
+        schemas: list[type[Config]] = [schema, *(other for other in COMMANDS.values() if other is not schema)]
         below += environment_layers(os.environ, schemas)
     flags = [Layer("flag", task_values(asked.values)), set_layer(asked.sets)]
     if not asked.debug:
@@ -83,5 +83,7 @@ def _checked_file(schema: type[Config], asked: Asked) -> Layer:
     wanted = schema.model_fields["command"].default
     command = layer.values.get("command", wanted)
     if command != wanted:
-        raise ConfigError(f"{asked.config} is a config for labkit {command}", f"labkit {command} --config {asked.config}")
+        raise ConfigError(
+            f"{asked.config} is a config for labkit {command}", f"labkit {command} --config {asked.config}"
+        )
     return layer

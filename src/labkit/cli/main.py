@@ -69,7 +69,11 @@ def main() -> None:
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(place.filename).name}, line {place.lineno}"
-        _show(LabkitError(f"this is a bug in labkit: {error!r} ({where})", "run it again with --verbose and report what it prints"))
+        _show(
+            LabkitError(
+                f"this is a bug in labkit: {error!r} ({where})", "run it again with --verbose and report what it prints"
+            )
+        )
         sys.exit(EXIT_BUG)
 
 

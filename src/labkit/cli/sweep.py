@@ -70,5 +70,3 @@ def _say_what_would_be_done(resolved: Resolved[Any], asked: Asked, run: Run | No
         "Nothing was written."
     )
     sys.stderr.flush()
-
-

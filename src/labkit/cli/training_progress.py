@@ -48,7 +48,9 @@ class TrainingProgress:
     def logged(self, step: int, metrics: Mapping[str, float]) -> None:
         """Metrics of a step are on disk."""
         self._metrics |= metrics
-        shown = "  ".join(f"{name} {self._metrics[name]:.3f}" for name in ("loss", "eval_accuracy") if name in self._metrics)
+        shown = "  ".join(
+            f"{name} {self._metrics[name]:.3f}" for name in ("loss", "eval_accuracy") if name in self._metrics
+        )
         self._progress.update(self._line, completed=step, metrics=shown)
         if not self._shown and "eval_accuracy" in metrics:
             say(f"step {step}: {shown}")

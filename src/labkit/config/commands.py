@@ -82,6 +82,8 @@ class TrainConfig(RunConfig):
     """The model to go on from; null makes one from `architecture` and `tokenizer`."""
     architecture: ArchitectureConfig | None = None
     tokenizer: TokenizerConfig | None = None
+    device: str = "auto"
+    """Where a model made from nothing is trained; `auto` is the first accelerator that works, else the CPU."""
     examples: ExamplesConfig = CountdownExamples()
     optimisation: OptimisationConfig = OptimisationConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -94,7 +96,9 @@ class TrainConfig(RunConfig):
     def _one_start(self) -> TrainConfig:
         made = self.architecture is not None and self.tokenizer is not None
         if (self.model is not None) == made or (self.architecture is None) != (self.tokenizer is None):
-            raise ValueError("give either `model`, to go on from it, or both `architecture` and `tokenizer`, to make one")
+            raise ValueError(
+                "give either `model`, to go on from it, or both `architecture` and `tokenizer`, to make one"
+            )
         return self
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from labkit.config.base import Config
 
@@ -89,6 +89,8 @@ class OptimisationConfig(Config):
     """Optimiser steps."""
     batch_size: Count = 512
     """Examples a step."""
+    micro_batch_size: Count | None = None
+    """Examples in memory at a time, a divisor of the batch size; null is the whole batch."""
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3
     """Highest learning rate."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
@@ -97,10 +99,20 @@ class OptimisationConfig(Config):
     """Part of the steps in which the rate rises from 0."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """Decoupled weight decay."""
+    adam_beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Decay of the first moment."""
     adam_beta2: Annotated[float, Field(gt=0, lt=1)] = 0.95
     """Decay of the second moment."""
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
     """Gradients are clipped to this norm."""
+    bf16: bool = False
+    """Compute in bfloat16 where that is safe; the weights keep their own format."""
+
+    @model_validator(mode="after")
+    def _whole_micro_batches(self) -> OptimisationConfig:
+        if self.batch_size % (self.micro_batch_size or self.batch_size):
+            raise ValueError(f"batch_size {self.batch_size} is no multiple of micro_batch_size {self.micro_batch_size}")
+        return self
 
 
 class EvaluationConfig(Config):

@@ -49,6 +49,8 @@ def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 
 
 _Dumper.add_representer(str, _represent_text)
+# What the loader takes for a number is quoted when it is text, as the commit 12e5678 may be.
+_Dumper.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
 
 
 def parse_value(text: str) -> Any:

@@ -44,7 +44,7 @@ def draw(logits: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
     """
     tokens = []
     rows = max(1, _CHUNK_ELEMENTS // logits.shape[-1])
-    for part, target in zip(logits.split(rows), uniform.split(rows), strict=True):
+    for part, target in zip(torch.split(logits, rows), torch.split(uniform, rows), strict=True):
         cumulative = torch.softmax(part.double(), dim=-1).cumsum(dim=-1)  # (b, V)
         passed = torch.searchsorted(cumulative, (target * cumulative[:, -1])[:, None], right=True)  # (b, 1)
         tokens.append(passed.squeeze(-1))
@@ -65,4 +65,4 @@ class SeededDraw(LogitsProcessor):
         uniform = torch.from_numpy(uniforms(self._seeds, step)).to(where)
         tokens = draw(scores.to(where), uniform).to(scores.device)
         chosen = torch.full_like(scores, -torch.inf)
-        return chosen.scatter_(1, tokens[:, None], 0.0)
+        return chosen.scatter_(1, tokens[:, None], 0.0)  # type: ignore[return-value]

@@ -48,7 +48,9 @@ class ModelFolder:
         unknown = sorted(set(settings) - _SETTINGS_KEYS)
         if unknown:
             guess = nearest(unknown[0], _SETTINGS_KEYS)
-            raise InputError(f"{path}: unknown key {unknown[0]!r}", f"did you mean {guess!r}?" if guess else "remove it")
+            raise InputError(
+                f"{path}: unknown key {unknown[0]!r}", f"did you mean {guess!r}?" if guess else "remove it"
+            )
         return settings
 
     def weights_fingerprint(self) -> str:

@@ -45,7 +45,9 @@ class TorchEngine:
         self._end_ids = _end_of_turn_ids(model, tokenizer)
         self._pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else self._end_ids[0]
         # `generate` fills whatever a call leaves open from here, so a repetition penalty could slip in: leave nothing.
-        model.generation_config = GenerationConfig(pad_token_id=self._pad_id, eos_token_id=self._end_ids)
+        model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
+            pad_token_id=self._pad_id, eos_token_id=self._end_ids
+        )
         self._base: dict[str, torch.Tensor] | None = None
         self._member: Perturbation | None = None
 
@@ -88,9 +90,7 @@ class TorchEngine:
             if perturbation is None:
                 weight.copy_(self._base[name])
             else:
-                write_perturbed(
-                    weight, self._base[name], seed=perturbation.seed, name=name, sigma=perturbation.sigma
-                )
+                write_perturbed(weight, self._base[name], seed=perturbation.seed, name=name, sigma=perturbation.sigma)
         self._member = perturbation
 
     def weights_digest(self) -> str:
@@ -143,11 +143,11 @@ class TorchEngine:
     ) -> list[Completion]:
         ids, mask = self._left_padded(prompts)  # (B, S) both
         longest = max(self._room(prompt) for prompt in prompts)
-        output = self.model.generate(
+        output = self.model.generate(  # type: ignore[operator]
             input_ids=ids,
             attention_mask=mask,
             logits_processor=_processors(decoding, seeds, ids.shape[1]),
-            generation_config=GenerationConfig(
+            generation_config=GenerationConfig(  # type: ignore[no-untyped-call]
                 max_new_tokens=min(decoding.max_new_tokens, longest),
                 do_sample=False,
                 pad_token_id=self._pad_id,
@@ -230,8 +230,8 @@ def load_engine(folder: ModelFolder, config: ModelConfig) -> TorchEngine:
         InputError: the tokenizer has no chat template, or the files do not fit together.
         MachineError: no such device here, or not enough memory.
     """
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     tokenizer = load_tokenizer(folder)
     device = choose_device(config.device)
     dtype = config.dtype if config.dtype == "auto" else getattr(torch, config.dtype)
@@ -240,14 +240,17 @@ def load_engine(folder: ModelFolder, config: ModelConfig) -> TorchEngine:
             folder.path, dtype=dtype, device_map=config.device_map, use_safetensors=True, local_files_only=True
         )
         if config.device_map is None:
-            model = model.to(device)
+            model.to(device=device)  # type: ignore[call-arg]
     except (RuntimeError, MemoryError) as error:
         if is_out_of_memory(error):
-            raise MachineError(f"{folder.name} does not fit on {device}", "use --dtype bfloat16 or --device-map auto") from None
+            raise MachineError(
+                f"{folder.name} does not fit on {device}", "use --dtype bfloat16 or --device-map auto"
+            ) from None
         raise InputError(f"cannot load {folder.name}: {error}", "do the weights belong to this config.json?") from None
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"cannot load {folder.name}: {error}", "is the download or the copy complete?") from None
-    return TorchEngine(model.eval().requires_grad_(False), tokenizer)
+    model.train(False).requires_grad_(False)
+    return TorchEngine(model, tokenizer)
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -319,4 +322,3 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(
         words in text for words in ("out of memory", "not enough memory", "can't allocate memory")
     )
-

@@ -62,6 +62,20 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def sync_files(folder: Path) -> None:
+    """Make everything in a folder durable that another library wrote there."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            sync_file(path)
+    sync_folder(folder)
+
+
+def sync_file(path: Path) -> None:
+    """Make a file's content durable."""
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
 class LineFile:
     """A file that grows by whole lines, with one `write` and one data sync for each batch of them."""
 
@@ -130,9 +144,7 @@ def iterate_json_lines(path: Path) -> Iterator[dict[str, Any]]:
         except ValueError:
             value = None
         if not isinstance(value, dict):
-            raise RecordError(
-                f"{path}, line {number} is damaged", "restore the line from a copy, or remove it by hand"
-            )
+            raise RecordError(f"{path}, line {number} is damaged", "restore the line from a copy, or remove it by hand")
         yield value
 
 
@@ -184,13 +196,15 @@ def exclusive_lock(path: Path, content: dict[str, Any]) -> Iterator[None]:
 
 
 def _take(descriptor: int) -> None:
-    # `is_locked` holds a lock too, for some microseconds: who only looks must not turn away who wants to work.
-    for _ in range(4):
+    # `is_locked` holds a shared lock for some microseconds: who only looks must not turn away who wants to work.
+    for _ in range(1000):
         try:
             return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            time.sleep(0.02)
-    return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # refused as well where somebody works
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            time.sleep(0.001)
+    raise BlockingIOError
 
 
 def is_locked(path: Path) -> bool:

@@ -80,9 +80,7 @@ def read_rollouts(run: Run, *, columns: Sequence[str] | None = None, salvage: bo
     return Rows(frame, tuple(warning for rows in read for warning in rows.warnings))
 
 
-def read_verdicts(
-    run: Run, score_hash: str, *, columns: Sequence[str] | None = None, salvage: bool = False
-) -> Rows:
+def read_verdicts(run: Run, score_hash: str, *, columns: Sequence[str] | None = None, salvage: bool = False) -> Rows:
     """The verdicts of one scorer over a run, one row a rollout: that of its last attempt."""
     wanted = _with_key(columns, VERDICT_SCHEMA)
     read = _read_segment(run.scores_path(score_hash), VERDICT_SCHEMA, salvage)

@@ -80,6 +80,6 @@ def describe_difference(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> s
 
 def _shortened(*texts: str) -> list[str]:
     """At most 60 characters of each text, from shortly before the first in which they differ."""
-    start = max(0, len(os.path.commonprefix(texts)) - 20) if max(map(len, texts)) > 60 else 0
+    start = max(0, len(os.path.commonprefix(texts)) - 20) if max(map(len, texts)) > 60 else 0  # noqa: RUF071  # letters are meant
     cut = [("…" if start else "") + text[start:] for text in texts]
     return [text if len(text) <= 60 else text[:59] + "…" for text in cut]

@@ -55,5 +55,3 @@ def _probe(experiment: Experiment, batch: Batch) -> tuple[float, float]:
     completions, _ = generate_batch(experiment, batch)
     text_bytes = sum(len(completion.text.encode()) for completion in completions)
     return time.monotonic() - began, _ROW_BYTES + text_bytes / len(completions)
-
-

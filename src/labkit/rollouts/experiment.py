@@ -47,11 +47,13 @@ def sweep_arms(config: SweepConfig) -> tuple[tuple[Arm, int], ...]:
     greedy = Arm("greedy", repetition_penalty=how.repetition_penalty)
     arms: list[tuple[Arm, int]] = [(greedy, 1)] if config.greedy else []
     if isinstance(config, SampleConfig):
-        shared = {"top_p": how.top_p, "top_k": how.top_k, "repetition_penalty": how.repetition_penalty}
+        shared: dict[str, Any] = {"top_p": how.top_p, "top_k": how.top_k, "repetition_penalty": how.repetition_penalty}
         arms += [(Arm("temperature", value, **shared), config.num_rollouts) for value in config.temperatures]
     elif isinstance(config, PerturbConfig):
         penalty = how.repetition_penalty
-        arms += [(Arm("perturbation", value, repetition_penalty=penalty), config.num_rollouts) for value in config.sigmas]
+        arms += [
+            (Arm("perturbation", value, repetition_penalty=penalty), config.num_rollouts) for value in config.sigmas
+        ]
     return tuple(arms)
 
 
@@ -91,9 +93,7 @@ def prepare(config: SweepConfig, say: Callable[[str], None], known: Sequence[Pro
         "end_of_turn": about["end_of_turn_ids"],
     }
     score = {"scorer": task.scorer, "golds": task.data_fingerprint}
-    return Experiment(
-        config, task, list(joined.values()), list(joined), encoded, engine, max_new_tokens, base, score
-    )
+    return Experiment(config, task, list(joined.values()), list(joined), encoded, engine, max_new_tokens, base, score)
 
 
 def _load(folder: ModelFolder, config: SweepConfig) -> Engine:

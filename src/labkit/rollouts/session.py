@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from labkit.config.base import Resolved
 from labkit.config.commands import SweepConfig
@@ -16,8 +17,10 @@ from labkit.rollouts.experiment import Experiment, prepare, sweep_arms
 from labkit.rollouts.work import Observer, Worker
 from labkit.tasks.base import Prompt
 
+SweepT = TypeVar("SweepT", bound=SweepConfig)
 
-def start(resolved: Resolved[SweepConfig], experiment: Experiment, observer: Observer) -> Run:
+
+def start(resolved: Resolved[SweepT], experiment: Experiment, observer: Observer) -> Run:
     """Make a run for an experiment and carry it out."""
     run = create_run(
         resolved.config.runs_dir,
@@ -95,7 +98,7 @@ def refuse_other_base(run: Run, experiment: Experiment) -> None:
             )
 
 
-def _manifest(resolved: Resolved[SweepConfig], experiment: Experiment) -> dict[str, object]:
+def _manifest(resolved: Resolved[SweepT], experiment: Experiment) -> dict[str, object]:
     first = experiment.encoded[0]
     return {
         "name": resolved.config.name,
@@ -122,4 +125,3 @@ def _engine(experiment: Experiment) -> dict[str, object]:
 
 def _engine_identity(engine: Mapping[str, object]) -> dict[str, object]:
     return {key: engine.get(key) for key in ("name", "version", "noise")}
-

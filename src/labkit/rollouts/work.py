@@ -210,5 +210,3 @@ def summarise(ask: Ask, tally: Tally) -> dict[str, Any]:
             }
         )
     return {"arms": arms}
-
-

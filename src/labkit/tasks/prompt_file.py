@@ -122,7 +122,9 @@ def checked_messages(messages: Any, where: str) -> list[dict[str, str]]:
     """
     good = isinstance(messages, (list, tuple)) and messages
     if not good or not all(
-        isinstance(turn, dict) and set(turn) == {"role", "content"} and all(isinstance(part, str) for part in turn.values())
+        isinstance(turn, dict)
+        and set(turn) == {"role", "content"}
+        and all(isinstance(part, str) for part in turn.values())
         for turn in messages
     ):
         raise InputError(f"{where}: `messages` are not chat turns", 'write [{"role": "user", "content": "…"}]')

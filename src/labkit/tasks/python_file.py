@@ -89,7 +89,7 @@ def _run(path: Path) -> ModuleType:
 
 
 def _function(module: ModuleType, name: str, path: Path) -> Callable[..., Any]:
-    function = getattr(module, name, None)
+    function: Callable[..., Any] | None = getattr(module, name, None)
     if not callable(function):
         raise InputError(f"{path} has no function {name}()", "a task file needs prompts() and score(prompt, text)")
     return function

@@ -9,8 +9,6 @@ from typing import Any
 
 import torch
 from transformers import (
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
     TrainerCallback,
     TrainerControl,
     TrainerState,
@@ -19,24 +17,23 @@ from transformers import (
 
 from labkit.errors import ConfigError
 from labkit.train.checkpoints import prune_checkpoints, seal_checkpoint
-from labkit.train.model_folder import save_companions
 
 NUM_CHECKPOINTS_KEPT = 2
 
 OnLog = Callable[[int, dict[str, float]], None]
 """Told (steps done, metrics): `loss`, `learning_rate`, `grad_norm` while training; whatever `Evaluate` returned."""
 
-Evaluate = Callable[[PreTrainedModel, int], dict[str, float]]
-"""Measures the model after so many steps; it is in evaluation mode, without gradients, and may draw random numbers."""
+Evaluate = Callable[[], dict[str, float]]
+"""Measures the model as it is; it is in evaluation mode, without gradients, and may draw random numbers."""
 
 
 class Reporter(TrainerCallback):
     """Passes metrics on, evaluates, and stops a training whose loss is lost."""
 
-    def __init__(self, evaluate: Evaluate | None, every: int, on_log: OnLog | None) -> None:
+    def __init__(self, evaluate: Evaluate, every: int, on_log: OnLog) -> None:
         self._evaluate = evaluate
         self._every = every
-        self._on_log = on_log or (lambda step, metrics: None)
+        self._on_log = on_log
 
     def on_log(
         self,
@@ -58,43 +55,24 @@ class Reporter(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **_: Any
     ) -> None:
         # The last step is left to the caller: a training that is resumed at its end has no step left to do it in.
-        if (
-            self._evaluate
-            and self._every
-            and state.global_step % self._every == 0
-            and state.global_step < state.max_steps
-        ):
+        if self._every and state.global_step % self._every == 0 and state.global_step < state.max_steps:
             model.train(False)
             with torch.no_grad(), torch.random.fork_rng():
-                metrics = self._evaluate(model, state.global_step)
+                metrics = self._evaluate()
             model.train()
             self._on_log(state.global_step, metrics)
 
 
 class Keeper(TrainerCallback):
-    """Completes and seals each checkpoint that the Trainer wrote, then clears old ones away."""
+    """Seals each checkpoint that the Trainer wrote, then clears old ones away."""
 
-    def __init__(
-        self,
-        folder: Path,
-        tokenizer: PreTrainedTokenizerBase,
-        settings: Mapping[str, Any],
-        model_settings: Mapping[str, Any] | None,
-        on_checkpoint: Callable[[Path], None] | None,
-    ) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
         self._folder = folder
-        self._tokenizer = tokenizer
         self._settings = settings
-        self._model_settings = model_settings
-        self._on_checkpoint = on_checkpoint
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        checkpoint = self._folder / f"checkpoint-{state.global_step}"
-        save_companions(self._tokenizer, self._model_settings, checkpoint)
-        seal_checkpoint(checkpoint, self._settings)
+        seal_checkpoint(self._folder / f"checkpoint-{state.global_step}", self._settings)
         prune_checkpoints(self._folder, num_kept=NUM_CHECKPOINTS_KEPT)
-        if self._on_checkpoint:
-            self._on_checkpoint(checkpoint)
 
 
 def training_metrics(logs: Mapping[str, Any]) -> dict[str, float]:

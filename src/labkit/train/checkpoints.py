@@ -7,14 +7,13 @@ also holds the settings of the training, so that a training is only ever resumed
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from labkit.errors import RecordError
-from labkit.record.files import read_json, sync_folder, write_json_atomically
+from labkit.record.files import read_json, sync_files, sync_folder, write_json_atomically
 
 SEAL_FILE = "complete.json"
 _PREFIX = "checkpoint-"
@@ -32,10 +31,7 @@ def checkpoint_step(checkpoint: Path) -> int:
 
 def seal_checkpoint(checkpoint: Path, settings: Mapping[str, Any]) -> None:
     """Declare a checkpoint whole, once all that it holds is on the disk."""
-    for path in checkpoint.rglob("*"):
-        if path.is_file():
-            _sync_file(path)
-    sync_folder(checkpoint)
+    sync_files(checkpoint)
     write_json_atomically(checkpoint / SEAL_FILE, {"step": checkpoint_step(checkpoint), "settings": dict(settings)})
     sync_folder(checkpoint.parent)
 
@@ -90,11 +86,3 @@ def _remove(checkpoint: Path) -> None:
     (checkpoint / SEAL_FILE).unlink(missing_ok=True)
     sync_folder(checkpoint)
     shutil.rmtree(checkpoint)
-
-
-def _sync_file(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -67,7 +66,8 @@ class CountdownExamples:
     def block(self, step: int, size: int) -> list[Example]:
         problems = generate_block(self._seed, "train", step, size, self._settings)
         return [
-            Example(self._wording.render(problem), self._wording.completion(problem.solution or "")) for problem in problems
+            Example(self._wording.render(problem), self._wording.completion(problem.solution or ""))
+            for problem in problems
         ]
 
 
@@ -86,18 +86,20 @@ class PromptFileExamples:
                 "add examples, or lower evaluation.num_prompts",
             )
         end = len(prompts) - num_held_out
-        self._prompts, self.held_out = prompts[:end], prompts[end:]
+        self._prompts = prompts[:end]
+        self.held_out: Sequence[Prompt] = prompts[end:]
         self._seed = seed
 
     def block(self, step: int, size: int) -> list[Example]:
         positions = range(step * size, (step + 1) * size)
-        chosen = [self._prompts[self._order(at // len(self._prompts))[at % len(self._prompts)]] for at in positions]
+        length = len(self._prompts)
+        orders = {epoch: self._order(epoch) for epoch in range(positions[0] // length, positions[-1] // length + 1)}
+        chosen = [self._prompts[orders[at // length][at % length]] for at in positions]
         return [Example(prompt, prompt.gold["answers"][0]) for prompt in chosen]
 
-    @functools.lru_cache(maxsize=4)  # noqa: B019  # one object lives as long as its training
-    def _order(self, epoch: int) -> Sequence[int]:
-        shuffled: list[int] = np.random.default_rng(draw_seed(self._seed, "epoch", epoch)).permutation(len(self._prompts)).tolist()
-        return shuffled
+    def _order(self, epoch: int) -> list[int]:
+        rng = np.random.Generator(np.random.PCG64(draw_seed(self._seed, "epoch", epoch)))
+        return [int(position) for position in rng.permutation(len(self._prompts))]
 
 
 def load_examples(config: ExamplesConfig, seed: int, num_held_out: int) -> Examples:

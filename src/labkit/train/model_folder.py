@@ -10,22 +10,18 @@ from typing import Any
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from labkit.models.folder import SETTINGS_FILE
-from labkit.record.files import write_json_atomically
+from labkit.record.files import sync_files, write_json_atomically
 
 
 def save_model(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, settings: Mapping[str, Any] | None, folder: Path
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, settings: Mapping[str, Any], folder: Path
 ) -> None:
     """Under another name first, so that a model folder is whole or not there."""
     unfinished = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(unfinished, ignore_errors=True)
     model.save_pretrained(unfinished)
-    save_companions(tokenizer, settings, unfinished)
+    tokenizer.save_pretrained(unfinished)
+    write_json_atomically(unfinished / SETTINGS_FILE, dict(settings))
+    sync_files(unfinished)
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)
-
-
-def save_companions(tokenizer: PreTrainedTokenizerBase, settings: Mapping[str, Any] | None, folder: Path) -> None:
-    tokenizer.save_pretrained(folder)
-    if settings:
-        write_json_atomically(folder / SETTINGS_FILE, settings)

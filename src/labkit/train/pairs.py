@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerBase
@@ -23,34 +22,14 @@ IGNORED_LABEL = -100
 class Pair(NamedTuple):
     """What the model is given and what it should say."""
 
-    prompt: str | Sequence[int]
-    """Text after the chat template, with the prefill of the assistant's turn at its end; or the tokens of that text."""
+    prompt: Sequence[int]
+    """Tokens of the text after the chat template, with the prefill of the assistant's turn at its end."""
     completion: str
     """Text that follows directly; the end-of-turn token is added to it."""
 
 
 PairsAt = Callable[[int], Sequence[Pair]]
 """The `batch_size` pairs of a step (counted from 0); a pure function."""
-
-
-def shuffled_epochs(pairs: Sequence[Pair], *, batch_size: int, seed: int) -> PairsAt:
-    """Go over a fixed list again and again, in a new order each time; a batch may span two epochs.
-
-    Raises:
-        InputError: there are no pairs.
-    """
-    if not pairs:
-        raise InputError("there are no pairs to train on", "check the data that the config names")
-
-    def pairs_at(step: int) -> list[Pair]:
-        positions = range(step * batch_size, (step + 1) * batch_size)
-        orders = {
-            epoch: np.random.Generator(np.random.PCG64([seed, epoch])).permutation(len(pairs))
-            for epoch in range(positions[0] // len(pairs), positions[-1] // len(pairs) + 1)
-        }
-        return [pairs[orders[position // len(pairs)][position % len(pairs)]] for position in positions]
-
-    return pairs_at
 
 
 def encode_pairs(
@@ -70,12 +49,12 @@ def encode_pairs(
     end = tokenizer.eos_token_id
     if end is None:
         raise InputError("the tokenizer has no eos token to end a completion with", "set eos_token in its config")
-    prompts = _prompt_ids(pairs, tokenizer)
+    prompts = [pair.prompt for pair in pairs]
     completions = tokenizer([pair.completion for pair in pairs], add_special_tokens=False)["input_ids"]
     lengths = [len(prompt) + len(completion) + 1 for prompt, completion in zip(prompts, completions, strict=True)]
     longest = max(lengths)
     if longest > max_length:
-        text = tokenizer.decode(prompts[lengths.index(longest)])
+        text = str(tokenizer.decode(list(prompts[lengths.index(longest)])))
         raise InputError(
             f"a pair has {longest} tokens where the model takes {max_length}: {text[:80]!r}", "leave long pairs out"
         )
@@ -89,12 +68,6 @@ def encode_pairs(
     if min(lengths) < longest:
         tensors["attention_mask"] = (torch.arange(longest) < torch.tensor(lengths)[:, None]).long()  # (B, T)
     return tensors
-
-
-def _prompt_ids(pairs: Sequence[Pair], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
-    texts = [pair.prompt for pair in pairs if isinstance(pair.prompt, str)]
-    tokens = iter(tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else [])
-    return [next(tokens) if isinstance(pair.prompt, str) else list(pair.prompt) for pair in pairs]
 
 
 class MicroBatches(Dataset[dict[str, torch.Tensor]]):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Qwen2Config, Qwen2ForCausalLM, set_seed
 
 from labkit.config.base import Resolved, stable_digest
@@ -17,22 +15,22 @@ from labkit.config.training import ArchitectureConfig
 from labkit.config.yaml_text import dump
 from labkit.errors import MachineError, RecordError
 from labkit.models.engine import Decoding
-from labkit.models.folder import SETTINGS_FILE, find_model
+from labkit.models.folder import find_model
 from labkit.models.torch_engine import TorchEngine, choose_device, is_out_of_memory, load_engine
 from labkit.record.files import (
     LineFile,
     iterate_json_lines,
     json_line,
-    sync_folder,
     write_atomically,
-    write_json_atomically,
 )
 from labkit.record.identity import components_hash, describe_difference
 from labkit.record.provenance import capture
 from labkit.record.run import Ask, Run, create_run
 from labkit.stats import wilson
+from labkit.train.checkpoints import checkpoint_step, newest_checkpoint
 from labkit.train.examples import Examples, load_examples
-from labkit.train.sft import checkpoint_step, newest_checkpoint, train_sft
+from labkit.train.model_folder import save_model
+from labkit.train.sft import quiet_transformers, train_sft
 from labkit.train.tokenizer import build_word_tokenizer
 
 _FREE_KEYS = ("name", "runs_dir")
@@ -95,11 +93,8 @@ def final_model_dir(run: Run) -> Path:
 
 def evaluate_greedy(engine: TorchEngine, examples: Examples, max_new_tokens: int) -> dict[str, float]:
     """Greedy accuracy on the held-out prompts, with its 95 % Wilson interval."""
-    was_training = engine.model.training
-    engine.model.eval()
     encoded = [engine.encode(prompt) for prompt in examples.held_out]
     completions = engine.generate(encoded, Decoding(max_new_tokens))
-    engine.model.train(was_training)
     correct = sum(
         examples.task.score(prompt, completion.text).correct
         for prompt, completion in zip(examples.held_out, completions, strict=True)
@@ -135,11 +130,10 @@ def _carry_out(
             examples=examples,
             encode_prompt=lambda example: engine.encode(example.prompt).token_ids,
             checkpoints_dir=checkpoints_dir,
-            device=engine.model.device,
             on_log=on_log,
             evaluate=evaluate,
         )
-        engine.model.eval()
+        engine.model.train(False)
         final = evaluate() if examples.held_out else {}
         if final:
             on_log(config.optimisation.num_steps, final)
@@ -149,7 +143,14 @@ def _carry_out(
         raise
     finally:
         log.close()
-    _save(engine, final_model_dir(run), examples.preset, config.evaluation.max_new_tokens)
+    asked_as = {"prompt_preset": examples.preset} if examples.preset else {}
+    with quiet_transformers():
+        save_model(
+            engine.model,
+            engine.tokenizer,
+            asked_as | {"max_new_tokens": config.evaluation.max_new_tokens},
+            final_model_dir(run),
+        )
     result = {
         "num_steps": config.optimisation.num_steps,
         "metrics": final | _last_training_metrics(run),
@@ -173,13 +174,14 @@ def _first_engine(config: TrainConfig) -> TorchEngine:
         max_length=architecture.max_position_embeddings,
     )
     set_seed(config.seed % 2**32)
-    model = _new_model(architecture, tokenizer).to(choose_device("auto"))
+    model = _new_model(architecture, tokenizer)
+    model.to(device=choose_device(config.device))  # type: ignore[call-arg]
     return TorchEngine(model, tokenizer)
 
 
 def _new_model(architecture: ArchitectureConfig, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
     shape = architecture.model_dump(exclude={"family"})
-    return Qwen2ForCausalLM(
+    return Qwen2ForCausalLM(  # type: ignore[no-untyped-call]
         Qwen2Config(
             vocab_size=len(tokenizer),
             pad_token_id=tokenizer.pad_token_id,
@@ -188,18 +190,6 @@ def _new_model(architecture: ArchitectureConfig, tokenizer: PreTrainedTokenizerB
             **shape,
         )
     )
-
-
-def _save(engine: TorchEngine, folder: Path, preset: str | None, max_new_tokens: int) -> None:
-    """Model and tokenizer in Hugging Face format, with what labkit wants to know beside them."""
-    engine.model.save_pretrained(folder)
-    engine.tokenizer.save_pretrained(folder)
-    settings = {"prompt_preset": preset, "max_new_tokens": max_new_tokens}
-    write_json_atomically(folder / SETTINGS_FILE, {key: value for key, value in settings.items() if value is not None})
-    for path in folder.iterdir():
-        with path.open("rb") as stream:
-            os.fsync(stream.fileno())
-    sync_folder(folder)
 
 
 def _forget_metrics_after(run: Run, step: int) -> None:
@@ -243,4 +233,3 @@ def _manifest(resolved: Resolved[TrainConfig], engine: TorchEngine, examples: Ex
         "first_prompt": {"text": first.text, "token_ids": list(first.token_ids)},
         "parents": [],
     }
-
