@@ -136,6 +136,8 @@ def test_what_is_dumped_reads_back_the_same_and_in_order(mapping: dict[str, Any]
     assert list(again) == list(mapping)
 
 
-@pytest.mark.parametrize("text", ["1e5", "12e5678", "1e-5", "null", "yes", "2024-01-01", "a\x85b\u2028c\u2029d", "1", " x ", "#", "~"])
+@pytest.mark.parametrize(
+    "text", ["1e5", "12e5678", "1e-5", "null", "yes", "2024-01-01", "a\x85b\u2028c\u2029d", "1", " x ", "#", "~"]
+)
 def test_text_that_looks_like_something_else_stays_text(text: str) -> None:
     assert parse_value(dump({"revision": text})) == {"revision": text}

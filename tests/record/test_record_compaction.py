@@ -93,6 +93,15 @@ def test_answers_that_are_null_are_verdicts_too(done: Run) -> None:
     assert read_verdicts(done, OTHER, columns=["answer"]).frame["answer"].null_count() == 4
 
 
+def test_a_rollout_without_a_verdict_does_not_get_one(done: Run) -> None:
+    scores = done.scores_path(OTHER)
+    scores.write_bytes(b"".join(scores.read_bytes().splitlines(keepends=True)[:7]))
+    before = content(done)
+    assert len(before["other"]) == len(before["answers"]) == 7
+    compact(done)
+    assert content(done) == before
+
+
 def test_a_run_that_grows_reads_both_and_is_compacted_again(done: Run, rollout: MakeRow, verdict: MakeVerdict) -> None:
     compact(done)
     done.note("asked", ask=Ask(2, ((Arm("temperature", 0.4), 12),)).as_json())
