@@ -10,7 +10,7 @@ from typing import Any
 from labkit.record.run import Run, open_run, run_paths
 from labkit.report.naming import DAMAGE, config_value, damage_text
 from labkit.report.table import Cell, Table
-from labkit.report.training import last_metrics
+from labkit.report.training import last_logged
 
 _COLUMNS = ("run", "command", "name", "model", "task", "status", "done", "asked", "headline", "created")
 _TRAINING_HEADLINE = ("loss", "eval_accuracy", "reward")
@@ -91,6 +91,6 @@ def _headline(run: Run, result: dict[str, Any] | None) -> str | None:
         return f"pass@{k} {value:.3f} {arm}"
     if run.command != "train":
         return None
-    values = last_metrics(run) | (result or {})
+    values = (result or {}).get("metrics") or last_logged(run)
     logged = [(key, values.get(key)) for key in _TRAINING_HEADLINE]
     return ", ".join(f"{key} {value:.4g}" for key, value in logged if isinstance(value, float)) or None
