@@ -27,7 +27,11 @@ smoke:
 
 # Prints the tables that benchmarks/README.md keeps.
 bench:
-    python benchmarks/run.py
+    python benchmarks/startup.py
+    python benchmarks/rows.py
+    python benchmarks/scoring.py
+    python benchmarks/noise.py
+    python benchmarks/report.py
 
 format:
     ruff check --fix .

@@ -82,6 +82,10 @@ def _engines() -> list[dict[str, Any]]:
     ]
 
 
+_EXTRAS_IN_USE = {"dev"}
+"""Extras that some feature needs today; the others are declared so that their versions fit together."""
+
+
 def _extras() -> list[dict[str, Any]]:
     """The extras and what they need, as the package's own metadata says."""
     about = importlib.metadata.metadata("labkit")
@@ -91,6 +95,8 @@ def _extras() -> list[dict[str, Any]]:
         missing = [name for name in needs if _version(name) is None]
         what = ", ".join(f"{name} {_version(name) or 'missing'}" for name in needs)
         hint = f"pip install 'labkit[{extra}]'" if missing else ""
+        if extra not in _EXTRAS_IN_USE:
+            what, hint = f"{what} (no command needs it yet)", ""
         found.append(_finding("Extras", extra, not missing, what, hint))
     return found
 

@@ -108,7 +108,7 @@ def add_command(
         common = {key: given.get(key, default) for key, (_, _, default) in _COMMON.items()}
         body(Asked(values, **common))
 
-    parameters = [] if argument is None else [_parameter(argument[0], argument[1], inspect.Parameter.empty)]
+    parameters = [] if argument is None else [_parameter(argument[0], argument[1], None)]
     for flag in flags:
         kind = list[flag.kind] | None if flag.repeatable else flag.kind | None  # type: ignore[name-defined]
         parameters.append(_parameter(flag.parameter, Annotated[kind, typer.Option(flag.option, help=flag.help)], None))

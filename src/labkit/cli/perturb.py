@@ -13,7 +13,7 @@ FLAGS = [
     *RUN_FLAGS,
 ]  # fmt: skip
 
-HELP = """Add Gaussian noise to the weights, decode greedily, score, and show pass@k.
+HELP = """Put noise on the weights, decode greedily, and show pass@k.
 
 Each rollout is another member: base weights + sigma * noise of its seed. Members are shared by all sigmas. The
 unperturbed greedy baseline is measured beside the sweep; --sigma 0 measures the noise floor of decoding itself.

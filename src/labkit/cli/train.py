@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,12 +16,12 @@ FLAGS = [
     Flag("--learning-rate", "optimisation.learning_rate", float, "Highest learning rate.  [0.002]"),
     *RUN_FLAGS,
 ]
-CONFIG = Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="YAML config, or the name of a shipped one.")]
+CONFIG = Annotated[Path | None, typer.Argument(metavar="CONFIG", help="YAML config, or the name of a shipped one.")]
 
-HELP = """Train a causal model on prompts and their completions, with checkpoints and held-out accuracy.
+HELP = """Train a causal model on prompts and their completions.
 
 CONFIG says what is trained on what: `labkit train templates/countdown-tiny.yaml` makes the model that comes with labkit.
---debug is 20 steps. A killed training goes on with --resume from its newest checkpoint and ends in the same weights.
+Checkpoints and held-out accuracy come as it goes. --debug is 20 steps. A killed training goes on with --resume from its newest checkpoint and ends in the same weights.
 """
 
 DEBUG_STEPS = 20
@@ -46,7 +47,10 @@ def _train(asked: Asked) -> None:
     resolved = resolve_asked(TrainConfig, asked, debug=_debug, resumed=run)
     if asked.dry_run:
         how = resolved.config.optimisation
-        say(f"{how.num_steps} steps of {how.batch_size} examples. Nothing was written.")
+        if asked.json:
+            print(json.dumps({"num_steps": how.num_steps, "batch_size": how.batch_size}))
+        else:
+            say(f"{how.num_steps} steps of {how.batch_size} examples. Nothing was written.")
         return
     say("loading torch")
     from labkit.cli.training_progress import TrainingProgress

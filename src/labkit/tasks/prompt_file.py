@@ -55,10 +55,10 @@ class PromptFileTask:
     def score(self, prompt: Prompt, text: str) -> Score:
         """Compare as text; a prompt without an answer is never correct."""
         answers = prompt.gold.get("answers")
-        said = " ".join(text.split())
+        said = _spaced(text)
         if answers is None:
             return Score(False, 0.0, said, "no_reference")
-        correct = said in answers
+        correct = said in map(_spaced, answers)
         return Score(correct, float(correct), said, "equal" if correct else "different")
 
 
@@ -89,7 +89,7 @@ def _read(path: Path) -> bytes:
 def _parse_line(line: bytes, where: str, number: int) -> Prompt:
     try:
         value = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{where}: not JSON: {error}", "write one JSON object a line") from None
     if not isinstance(value, dict):
         raise InputError(f"{where}: not a JSON object", 'write {"prompt": "…", "answer": "…"}')
@@ -97,11 +97,37 @@ def _parse_line(line: bytes, where: str, number: int) -> Prompt:
     if unknown:
         guess = nearest(unknown[0], _KEYS)
         raise InputError(f"{where}: unknown key {unknown[0]!r}", f"did you mean {guess!r}?" if guess else "remove it")
-    answer = value.get("answer")
-    answers = answer if isinstance(answer, list) else None if answer is None else [answer]
-    gold = {} if answers is None else {"answers": [" ".join(str(each).split()) for each in answers]}
+    if not is_unicode(value):
+        raise InputError(f"{where}: holds half a surrogate pair (\\ud800 to \\udfff)", "write the character itself")
+    prefill = value.get("prefill") or ""
+    if not isinstance(prefill, str):
+        raise InputError(f"{where}: `prefill` is not a text", 'write {"prompt": "…", "prefill": "…"}')
     messages = tuple(_messages(value, where))
-    return Prompt(messages, str(value.get("prefill", "")), gold=gold, source={"line": number, "id": value.get("id")})
+    return Prompt(messages, prefill, gold=_gold(value, where), source={"line": number, "id": value.get("id")})
+
+
+def _gold(value: dict[str, Any], where: str) -> dict[str, Any]:
+    """The answers as they stand in the file: a training learns them with their line breaks."""
+    answer = value.get("answer")
+    if answer is None:
+        return {}
+    answers = answer if isinstance(answer, list) else [answer]
+    if not answers or not all(type(each) in (str, int, float) for each in answers):
+        raise InputError(f"{where}: `answer` is no text, number, or list of them", 'write {"answer": "…"}')
+    return {"answers": [str(each) for each in answers]}
+
+
+def _spaced(text: str) -> str:
+    return " ".join(text.split())
+
+
+def is_unicode(value: Any) -> bool:
+    """Whether all texts in a JSON value can be written as UTF-8; JSON can spell half a character."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _messages(value: dict[str, Any], where: str) -> list[dict[str, str]]:

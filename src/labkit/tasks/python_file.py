@@ -14,8 +14,10 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import inspect
+import json
+import math
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -37,10 +39,11 @@ class PythonFileTask:
         Raises:
             InputError: the file is missing, fails, lacks a function, or gives something that is no prompt.
         """
-        module = _run(path)
+        source = _read(path)
+        module = _run(path, source)
         self._path = path
         self._score = _function(module, "score", path)
-        self.data_fingerprint = hashlib.blake2b(path.read_bytes() + split.encode(), digest_size=16).hexdigest()
+        self.data_fingerprint = hashlib.blake2b(source + split.encode(), digest_size=16).hexdigest()
         self.scorer = f"python-{self.data_fingerprint[:12]}"
         found: dict[str, Prompt] = {}
         given = list(_call_prompts(_function(module, "prompts", path), path, split))
@@ -67,22 +70,27 @@ class PythonFileTask:
             verdict = self._score(prompt, text)
         except Exception as error:  # the user's code may raise anything
             raise InputError(f"{self._path}: score() failed on {text[:80]!r}: {error!r}", "mend score()") from error
-        if isinstance(verdict, Score):
+        if isinstance(verdict, Score) and math.isfinite(verdict.reward):
             return verdict
-        if isinstance(verdict, (bool, int, float)):
+        if isinstance(verdict, (bool, int, float)) and math.isfinite(verdict):
             return Score(verdict >= 1, float(verdict), text.strip(), "python")
-        raise InputError(f"{self._path}: score() gave {verdict!r}", "return a bool, a number, or a Score")
+        raise InputError(f"{self._path}: score() gave {verdict!r}", "return a bool, a finite number, or a Score")
 
 
-def _run(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise InputError(f"there is no task file {path}", "check the path after --task")
-    spec = importlib.util.spec_from_file_location("labkit_user_task", path)
-    if spec is None or spec.loader is None:
-        raise InputError(f"{path} is not a Python file", "name a file that ends in .py")
-    module = importlib.util.module_from_spec(spec)
+def _read(path: Path) -> bytes:
     try:
-        spec.loader.exec_module(module)
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read the task {path}: {error.strerror}", "check the path after --task") from None
+
+
+def _run(path: Path, source: bytes) -> ModuleType:
+    """What the file defines. It is compiled from the bytes that were hashed: Python's cache beside it may be stale."""
+    module = ModuleType(_MODULE)
+    module.__file__ = str(path)
+    sys.modules[_MODULE] = module  # dataclasses look their module up there
+    try:
+        exec(compile(source, str(path), "exec"), module.__dict__)
     except Exception as error:  # the user's code may raise anything
         raise InputError(f"{path} fails when it is run: {error!r}", "mend the file; python runs it too") from error
     return module
@@ -107,11 +115,17 @@ def _call_prompts(function: Callable[..., Any], path: Path, split: str) -> Itera
 
 def _as_prompt(value: Any, where: str, position: int) -> Prompt:
     if isinstance(value, Prompt):
-        return value
+        return _plain(value, where)
     if not isinstance(value, dict) or ("prompt" in value) == ("messages" in value):
         raise InputError(f"{where} is no prompt", "give a dict with `prompt` or `messages`, or a Prompt")
     turns = value.get("messages", [{"role": "user", "content": value.get("prompt")}])
     source = value.get("source", {"index": position})
-    return Prompt(
-        tuple(checked_messages(turns, where)), str(value.get("prefill", "")), gold=value.get("gold", {}), source=source
+    prefill = value.get("prefill") or ""
+    return _plain(
+        Prompt(tuple(checked_messages(turns, where)), prefill, gold=value.get("gold", {}), source=source), where
     )
+
+
+def _plain(prompt: Prompt, where: str) -> Prompt:
+    """Refuse what would come back from the record as something else: a tuple as a list, the key 1 as "1"."""
+    fields = prompt.as_json() if _is_mapping(prompt.gold) and _is_mapping(prompt.source) else None

@@ -55,6 +55,8 @@ class Reporter(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **_: Any
     ) -> None:
         # The last step is left to the caller: a training that is resumed at its end has no step left to do it in.
+        # A logged loss is the mean since the last log, and a resumed training knows none from before its checkpoint.
+        control.should_log |= state.global_step % int(args.save_steps) == 0
         if self._every and state.global_step % self._every == 0 and state.global_step < state.max_steps:
             model.train(False)
             with torch.no_grad(), torch.random.fork_rng():

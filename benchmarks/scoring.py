@@ -1,0 +1,46 @@
+"""How many Countdown answers one core scores in a second, by mode and kind of answer."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+
+from labkit.tasks.countdown import generate, score
+
+HOSTILE = ["99**98**97", "(" * 10_000, "9" * 1_000_000, "1+" * 200_000]
+
+
+def per_second(call: Callable[[], object], count: int) -> float:
+    """Median rate of five goes."""
+    rates = []
+    for _ in range(5):
+        began = time.perf_counter()
+        call()
+        rates.append(count / (time.perf_counter() - began))
+    return statistics.median(rates)
+
+
+def main() -> None:
+    problems = list(generate(0, "test", 2000))
+    short = [f"<answer>{problem.solution}</answer>" for problem in problems]
+    long = [f"<think>{'so 3 + 4 = 7, then ' * 16}</think>\n{text}" for text in short]
+    print("| answers | mode | scored a second | target |\n|---|---|---|---|")
+    for name, texts in (("31 characters", short), ("350 characters", long)):
+        for mode in ("exact", "published"):
+
+            def score_all(texts: list[str] = texts, mode: str = mode) -> None:
+                for problem, text in zip(problems, texts, strict=True):
+                    score(text, problem.numbers, problem.target, mode=mode)  # type: ignore[arg-type]
+
+            print(f"| {name} | {mode} | {per_second(score_all, len(problems)):,.0f} | 30,000 |")
+    slowest = 0.0
+    for text in HOSTILE:
+        began = time.perf_counter()
+        score(f"<answer>{text}</answer>", [99, 98, 97], 98)
+        slowest = max(slowest, time.perf_counter() - began)
+    print(f"| slowest of {len(HOSTILE)} hostile answers | exact | {1000 * slowest:.1f} ms each | bounded |")
+
+
+if __name__ == "__main__":
+    main()
