@@ -16,7 +16,7 @@ startup:
     pytest tests/test_imports.py
 
 test *args:
-    pytest -n 2 -m "not slow" {{ args }}
+    pytest -n 2 {{ args }}
 
 # Minutes: many kills, the training of the tiny model, the full sweeps.
 slow:

@@ -11,8 +11,10 @@ import pytest
 from killing import launch, only_run, stop, wait_for_work
 from sweeps import raw_rows, rollouts
 
-SWEEP = ["perturb", "--sigma", "0.1", "--sigma", "0.5", "--num-prompts", "8", "--num-rollouts", "40", "--preset", "short",
+SWEEP = ["perturb", "--sigma", "0.1", "--sigma", "0.5", "--num-prompts", "8", "--num-rollouts", "100", "--preset", "short",
          "--max-new-tokens", "8", "--device", "cpu"]  # fmt: skip
+
+NUM_ROLLOUTS = 8 * (1 + 100 + 100)
 
 
 def finish(cwd: Path, *arguments: str | Path) -> str:
@@ -39,7 +41,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(
     run = only_run(cut / "runs")
     assert returncode == code, output
     assert run.status() == "interrupted"
-    assert 0 < raw_rows(run) < 8 * 81
+    assert 0 < raw_rows(run) < NUM_ROLLOUTS
     if how is not signal.SIGKILL:
         assert f"labkit perturb --resume {run.path.relative_to(cut)}" in output
         assert run.events()[-1]["event"] == "stopped"
@@ -49,7 +51,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(
     finish(whole, *sweep(tiny_folder))
     expected = only_run(whole / "runs")
     assert rollouts(run).equals(rollouts(expected))
-    assert raw_rows(run) == raw_rows(expected) == 8 * 81
+    assert raw_rows(run) == raw_rows(expected) == NUM_ROLLOUTS
     assert (run.result() or {})["arms"] == (expected.result() or {})["arms"]
 
 
@@ -94,6 +96,6 @@ def test_fifty_kills_at_random_moments(tiny_folder: Path, tmp_path: Path) -> Non
         attempts += attempt
         assert run.status() == "done"
         assert rollouts(run).equals(rollouts(expected))
-        assert raw_rows(run) == 8 * 81
+        assert raw_rows(run) == NUM_ROLLOUTS
         assert (run.result() or {})["arms"] == (expected.result() or {})["arms"]
     print(f"{num_kills} kills over {num_runs} runs and {attempts} attempts; every run ended as the uninterrupted one")

@@ -78,7 +78,7 @@ _COMMON: dict[str, tuple[Any, Any, Any]] = {
     "sets": (list[str], typer.Option("--set", metavar="KEY=VALUE", help="Any config key; repeatable."), []),
     "debug": (bool, typer.Option("--debug", help="The small preset of this experiment."), False),
     "dry_run": (bool, typer.Option("--dry-run", help="Say what would be done and how long it takes; write nothing."), False),
-    "resume": (str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run: name, part of it, path, or last."), None),
+    "resume": (str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run: its name, path, or last."), None),
     "json": (bool, typer.Option("--json", help="Print the result as JSON."), False),
     "verbose": (bool, typer.Option("--verbose", help="Show a traceback beside an error."), False),
 }  # fmt: skip

@@ -21,7 +21,8 @@ CONFIG = Annotated[Path | None, typer.Argument(metavar="CONFIG", help="YAML conf
 HELP = """Train a causal model on prompts and their completions.
 
 CONFIG says what is trained on what: `labkit train templates/countdown-tiny.yaml` makes the model that comes with labkit.
-Checkpoints and held-out accuracy come as it goes. --debug is 20 steps. A killed training goes on with --resume from its newest checkpoint and ends in the same weights.
+Held-out accuracy is measured on the way. --debug is 20 steps. A killed training goes on with --resume from its newest
+checkpoint and ends in the same weights.
 """
 
 DEBUG_STEPS = 20

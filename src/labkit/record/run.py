@@ -237,7 +237,7 @@ def create_run(
         RecordError: the runs folder may not be written. MachineError: the disk is full.
     """
     created = datetime.now(UTC)
-    name = f"{created:%Y%m%dT%H%M%SZ}-{slugify(slug)}-{secrets.token_hex(3)}"
+    name = f"{created:%Y%m%dT%H%M%S}{created.microsecond // 1000:03d}Z-{slugify(slug)}-{secrets.token_hex(3)}"
     path = runs_dir / command / name
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -27,6 +27,8 @@ from labkit.errors import InputError
 from labkit.tasks.base import Prompt, Score
 from labkit.tasks.prompt_file import checked_messages, take
 
+_MODULE = "labkit_user_task"
+
 
 class PythonFileTask:
     """The prompts and the scorer of one Python file."""
@@ -128,4 +130,12 @@ def _as_prompt(value: Any, where: str, position: int) -> Prompt:
 
 def _plain(prompt: Prompt, where: str) -> Prompt:
     """Refuse what would come back from the record as something else: a tuple as a list, the key 1 as "1"."""
-    fields = prompt.as_json() if _is_mapping(prompt.gold) and _is_mapping(prompt.source) else None
+    try:
+        fields = prompt.as_json()
+        plain = isinstance(prompt.prefill, str) and json.loads(json.dumps(fields, allow_nan=False)) == fields
+    except (TypeError, ValueError):
+        plain = False
+    if not plain:
+        hint = "use texts, finite numbers, lists, and dicts whose keys are texts"
+        raise InputError(f"{where} holds what JSON cannot say", hint)
+    return prompt

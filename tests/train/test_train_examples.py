@@ -1,0 +1,120 @@
+"""What a training learns from: functions of (seed, step), and never what is held out."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labkit.config.training import CountdownExamples, PromptFileExamples
+from labkit.errors import InputError, LabkitError
+from labkit.train.examples import Example, Examples, load_examples
+
+NUM_PROMPTS, NUM_HELD_OUT = 23, 5
+
+
+@pytest.fixture(scope="module")
+def sums(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("examples") / "sums.jsonl"
+    lines = [json.dumps({"prompt": f"{n} + 1 =", "answer": n + 1}) for n in range(NUM_PROMPTS)]
+    path.write_text("\n".join([*lines[:4], json.dumps({"prompt": "no answer"}), *lines[4:]]))
+    return path
+
+
+def countdown(seed: int = 0, num_held_out: int = 0, **values: int) -> Examples:
+    return load_examples(CountdownExamples(**values), seed, num_held_out)
+
+
+def from_file(path: Path, seed: int = 0, num_held_out: int = NUM_HELD_OUT) -> Examples:
+    return load_examples(PromptFileExamples(name="jsonl", path=path), seed, num_held_out)
+
+
+def asked(examples: list[Example]) -> list[str]:
+    return [example.prompt.messages[-1]["content"] for example in examples]
+
+
+@given(steps=st.lists(st.integers(0, 30), min_size=1, max_size=6), seed=st.integers(0, 3), size=st.integers(1, 40))
+def test_a_block_does_not_depend_on_the_blocks_before_it(sums: Path, steps: list[int], seed: int, size: int) -> None:
+    in_turn = from_file(sums, seed)
+    for step in steps:
+        assert in_turn.block(step, size) == from_file(sums, seed).block(step, size)
+
+
+@given(steps=st.lists(st.integers(0, 1000), min_size=1, max_size=4), seed=st.integers(0, 3))
+def test_a_countdown_block_does_not_either(steps: list[int], seed: int) -> None:
+    in_turn = countdown(seed)
+    for step in steps:
+        assert in_turn.block(step, 6) == countdown(seed).block(step, 6)
+
+
+def test_countdown_blocks_differ_by_step_seed_and_data_seed() -> None:
+    blocks = [countdown(0).block(0, 32), countdown(0).block(1, 32), countdown(1).block(0, 32), countdown(data_seed=1).block(0, 32)]
+    texts = [tuple(asked(block)) for block in blocks]
+    assert len(set(texts)) == 4
+
+
+def test_countdown_completions_are_right_and_never_held_out() -> None:
+    examples = countdown(num_held_out=512)
+    held_out = {prompt.id for prompt in examples.held_out}
+    assert len(held_out) == 512
+    seen = [example for step in range(40) for example in examples.block(step, 128)]
+    assert held_out.isdisjoint(example.prompt.id for example in seen)
+    for example in seen[:200]:
+        assert examples.task.score(example.prompt, example.completion).correct
+    assert examples.preset == "short"
+
+
+def test_held_out_prompts_of_a_run_are_not_those_of_its_sweeps() -> None:
+    from labkit.tasks.countdown import CountdownTask
+
+    tested = CountdownTask(split="test", seed=0).prompts(preset="short", offset=0, num_prompts=512)
+    held_out = countdown(num_held_out=512).held_out
+    assert {prompt.id for prompt in tested}.isdisjoint(prompt.id for prompt in held_out)
+
+
+def test_a_file_is_shuffled_anew_each_time_round(sums: Path) -> None:
+    examples = from_file(sums)
+    length = NUM_PROMPTS - NUM_HELD_OUT
+    rounds = [asked(examples.block(step, length)) for step in range(3)]
+    expected = [f"{n} + 1 =" for n in range(length)]
+    assert all(sorted(found) == sorted(expected) for found in rounds)
+    assert len({tuple(found) for found in [*rounds, expected]}) == 4
+    assert asked(from_file(sums, seed=1).block(0, length)) != rounds[0]
+
+
+@given(size=st.integers(1, 60), first=st.integers(0, 9))
+def test_blocks_go_through_a_file_evenly_and_leave_the_held_out(sums: Path, size: int, first: int) -> None:
+    examples = from_file(sums)
+    seen = Counter(text for step in range(first + 1) for text in asked(examples.block(step, size)))
+    length = NUM_PROMPTS - NUM_HELD_OUT
+    assert set(seen) <= {f"{n} + 1 =" for n in range(length)}
+    whole, rest = divmod((first + 1) * size, length)
+    assert sorted(Counter(seen.values()).items()) == sorted(
+        {count: number for count, number in ((whole, length - rest if whole else 0), (whole + 1, rest)) if number}.items()
+    )
+    assert [prompt.messages[0]["content"] for prompt in examples.held_out] == [
+        f"{n} + 1 =" for n in range(length, NUM_PROMPTS)
+    ]
+
+
+def test_a_completion_is_the_answer_as_it_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "code.jsonl"
+    path.write_text(json.dumps({"prompt": "q", "answer": ["if a:\n    b\n", "b"]}))
+    assert from_file(path, num_held_out=0).block(0, 1)[0].completion == "if a:\n    b\n"
+
+
+@pytest.mark.parametrize("num_held_out", [NUM_PROMPTS, NUM_PROMPTS + 1])
+def test_too_few_examples_are_refused(sums: Path, num_held_out: int) -> None:
+    with pytest.raises(InputError, match=f"has {NUM_PROMPTS} prompts with an answer, and {num_held_out} are to be held"):
+        from_file(sums, num_held_out=num_held_out)
+    assert len(from_file(sums, num_held_out=NUM_PROMPTS - 1).block(0, 4)) == 4
+
+
+def test_an_unknown_preset_is_refused_with_the_nearest() -> None:
+    with pytest.raises(LabkitError, match="shrt") as caught:
+        load_examples(CountdownExamples(preset="shrt"), 0, 0)
+    assert "short" in caught.value.message + caught.value.hint
