@@ -37,7 +37,10 @@ def half_done(draw: st.DrawFn) -> tuple[Ask, Done]:
 def test_every_rollout_lies_in_exactly_one_batch(ask: Ask, batch_size: int) -> None:
     cells = [(batch.arm.key, *cell) for batch in batches(ask, batch_size) for cell in batch.cells]
     wanted = {
-        (arm.key, prompt, index) for arm, count in ask.arms for prompt in range(ask.num_prompts) for index in range(count)
+        (arm.key, prompt, index)
+        for arm, count in ask.arms
+        for prompt in range(ask.num_prompts)
+        for index in range(count)
     }
     assert len(cells) == len(wanted) == ask.num_rollouts
     assert set(cells) == wanted
@@ -75,7 +78,9 @@ def test_doing_what_is_owed_leaves_nothing(given_done: tuple[Ask, Done], batch_s
 
 @given(asks(), st.integers(1, 40))
 def test_more_rollouts_extend_the_grid_and_move_no_temperature_batch(ask: Ask, batch_size: int) -> None:
-    grown = Ask(ask.num_prompts, tuple((arm, count if arm.method == "greedy" else count + 7) for arm, count in ask.arms))
+    grown = Ask(
+        ask.num_prompts, tuple((arm, count if arm.method == "greedy" else count + 7) for arm, count in ask.arms)
+    )
     firsts = {(batch.arm.key, batch.prompts.start, batch.indices.start) for batch in batches(grown, batch_size)}
     assert {(batch.arm.key, batch.prompts.start, batch.indices.start) for batch in batches(ask, batch_size)} <= firsts
 

@@ -27,7 +27,9 @@ def prompts(found: PythonFileTask) -> list[Prompt]:
 
 
 def verdict(tmp_path: Path, returned: str) -> Score:
-    found = task(tmp_path, f"from labkit.tasks.base import Score\n{PROMPTS}def score(prompt, text):\n    return {returned}\n")
+    found = task(
+        tmp_path, f"from labkit.tasks.base import Score\n{PROMPTS}def score(prompt, text):\n    return {returned}\n"
+    )
     return found.score(prompts(found)[0], " 4 ")
 
 
@@ -107,8 +109,14 @@ def test_a_failing_score_names_the_file_the_text_and_the_error(tmp_path: Path) -
         ("def prompts():\n    return [{'prompt': 'a'}, {}]\n" + SCORE, "prompt 1 is no prompt"),
         ("def prompts():\n    return [{'prompt': 5}]\n" + SCORE, "prompt 0: `messages` are not chat turns"),
         ("def prompts():\n    return [{'prompt': 'a', 'prefill': 5}]\n" + SCORE, "prompt 0 holds what JSON cannot"),
-        ("def prompts():\n    return [{'prompt': 'a', 'gold': {'x': {1}}}]\n" + SCORE, "prompt 0 holds what JSON cannot"),
-        ("def prompts():\n    return [{'prompt': 'a', 'gold': {'x': (1,)}}]\n" + SCORE, "prompt 0 holds what JSON cannot"),
+        (
+            "def prompts():\n    return [{'prompt': 'a', 'gold': {'x': {1}}}]\n" + SCORE,
+            "prompt 0 holds what JSON cannot",
+        ),
+        (
+            "def prompts():\n    return [{'prompt': 'a', 'gold': {'x': (1,)}}]\n" + SCORE,
+            "prompt 0 holds what JSON cannot",
+        ),
         ("def prompts():\n    return [{'prompt': 'a', 'gold': {1: 2}}]\n" + SCORE, "prompt 0 holds what JSON cannot"),
         ("def prompts():\n    return [{'prompt': 'a', 'gold': 7}]\n" + SCORE, "prompt 0 holds what JSON cannot"),
         ("def prompts():\n    return [{'prompt': '\\ud800'}]\n" + SCORE, "prompt 0 holds what JSON cannot"),

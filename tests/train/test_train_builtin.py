@@ -61,7 +61,10 @@ def test_the_weights_are_those_that_the_training_ended_in(engine: TorchEngine, t
     assert engine.weights_digest() == training["result"]["weights"]
     assert training["base"]["first_weights"] != training["result"]["weights"]
     settings = find_model(MODEL).settings()
-    assert settings == {"prompt_preset": training["base"]["preset"], "max_new_tokens": training["base"]["max_new_tokens"]}
+    assert settings == {
+        "prompt_preset": training["base"]["preset"],
+        "max_new_tokens": training["base"]["max_new_tokens"],
+    }
 
 
 def test_its_record_names_no_machine() -> None:

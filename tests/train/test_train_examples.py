@@ -52,7 +52,12 @@ def test_a_countdown_block_does_not_either(steps: list[int], seed: int) -> None:
 
 
 def test_countdown_blocks_differ_by_step_seed_and_data_seed() -> None:
-    blocks = [countdown(0).block(0, 32), countdown(0).block(1, 32), countdown(1).block(0, 32), countdown(data_seed=1).block(0, 32)]
+    blocks = [
+        countdown(0).block(0, 32),
+        countdown(0).block(1, 32),
+        countdown(1).block(0, 32),
+        countdown(data_seed=1).block(0, 32),
+    ]
     texts = [tuple(asked(block)) for block in blocks]
     assert len(set(texts)) == 4
 
@@ -94,7 +99,9 @@ def test_blocks_go_through_a_file_evenly_and_leave_the_held_out(sums: Path, size
     assert set(seen) <= {f"{n} + 1 =" for n in range(length)}
     whole, rest = divmod((first + 1) * size, length)
     assert sorted(Counter(seen.values()).items()) == sorted(
-        {count: number for count, number in ((whole, length - rest if whole else 0), (whole + 1, rest)) if number}.items()
+        {
+            count: number for count, number in ((whole, length - rest if whole else 0), (whole + 1, rest)) if number
+        }.items()
     )
     assert [prompt.messages[0]["content"] for prompt in examples.held_out] == [
         f"{n} + 1 =" for n in range(length, NUM_PROMPTS)
@@ -109,7 +116,9 @@ def test_a_completion_is_the_answer_as_it_was_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("num_held_out", [NUM_PROMPTS, NUM_PROMPTS + 1])
 def test_too_few_examples_are_refused(sums: Path, num_held_out: int) -> None:
-    with pytest.raises(InputError, match=f"has {NUM_PROMPTS} prompts with an answer, and {num_held_out} are to be held"):
+    with pytest.raises(
+        InputError, match=f"has {NUM_PROMPTS} prompts with an answer, and {num_held_out} are to be held"
+    ):
         from_file(sums, num_held_out=num_held_out)
     assert len(from_file(sums, num_held_out=NUM_PROMPTS - 1).block(0, 4)) == 4
 

@@ -134,9 +134,7 @@ def test_the_final_model_is_plain_hugging_face(whole: Run) -> None:
 
 
 @pytest.mark.parametrize("stop_at", [1, 6, 9, 12])
-def test_an_interrupted_training_ends_in_the_same_weights_and_metrics(
-    whole: Run, tmp_path: Path, stop_at: int
-) -> None:
+def test_an_interrupted_training_ends_in_the_same_weights_and_metrics(whole: Run, tmp_path: Path, stop_at: int) -> None:
     watcher = Watcher(stop_at)
     with pytest.raises(Interrupted):
         train(tmp_path, watcher)
@@ -188,14 +186,19 @@ def test_resuming_refuses_other_settings_and_names_them(whole: Run, key: str, va
 def test_micro_batches_learn_the_same(tmp_path: Path) -> None:
     first = train(tmp_path, optimisation={"num_steps": 4, "batch_size": 16})
     parts = train(tmp_path, optimisation={"num_steps": 4, "batch_size": 16, "micro_batch_size": 4})
-    for one, other in zip(metrics(first), metrics(parts), strict=True):
-        assert one["step"] == other["step"]
-        assert one.get("loss") == pytest.approx(other.get("loss"), rel=1e-4)
+    losses, losses_of_parts = (
+        [(line["step"], line["loss"]) for line in metrics(run) if "loss" in line] for run in (first, parts)
+    )
+    assert len(losses) == 3
+    for one, other in zip(losses, losses_of_parts, strict=True):
+        assert one == pytest.approx(other, rel=1e-4)
 
 
 def test_going_on_from_a_model_changes_its_weights_and_keeps_its_tokenizer(tiny_folder: Path, tmp_path: Path) -> None:
     model = {"id": str(tiny_folder), "device": "cpu"}
-    run = train(tmp_path, model=model, architecture=None, tokenizer=None, optimisation={"num_steps": 4, "batch_size": 16})
+    run = train(
+        tmp_path, model=model, architecture=None, tokenizer=None, optimisation={"num_steps": 4, "batch_size": 16}
+    )
     before = load_engine(find_model(ModelConfig(**model)), ModelConfig(**model))
     assert run.manifest["base"]["first_weights"] == before.weights_digest()
     assert result(run)["weights"] != before.weights_digest()
@@ -226,7 +229,7 @@ def test_without_held_out_prompts_nothing_is_evaluated(tmp_path: Path) -> None:
 def test_a_lost_loss_is_an_error_of_the_config(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"the loss is (nan|inf) at step \d+") as caught:
         train(tmp_path, optimisation={"num_steps": 12, "batch_size": 16, "learning_rate": 1e30})
-    assert "learning_rate" in caught.value.hint
+    assert "--learning-rate" in caught.value.hint
 
 
 def test_an_example_longer_than_the_context_is_refused(tmp_path: Path) -> None:
@@ -253,7 +256,7 @@ def test_a_training_starts_from_one_thing(tmp_path: Path, start_from: dict[str, 
 
 
 def test_the_command_line_killed_while_it_trains(whole: Run, tmp_path: Path) -> None:
-    config = write_config(tmp_path / "small.yaml", optimisation=SMALL["optimisation"] | {"num_steps": 400})
+    config = write_config(tmp_path / "small.yaml", optimisation=SMALL["optimisation"] | {"num_steps": 60})
     process = launch(tmp_path, "train", config)
     end = time.monotonic() + 60
     while not list(tmp_path.glob("runs/train/*/artifacts/checkpoints/*/complete.json")):
@@ -267,6 +270,6 @@ def test_the_command_line_killed_while_it_trains(whole: Run, tmp_path: Path) -> 
     output = resumed.communicate(timeout=60)[0].decode()
     assert resumed.returncode == 0, output
     assert "going on from the checkpoint of step" in output
-    expected = train(tmp_path, name="straight", optimisation=SMALL["optimisation"] | {"num_steps": 400})
+    expected = train(tmp_path, name="straight", optimisation=SMALL["optimisation"] | {"num_steps": 60})
     assert result(run) == result(expected)
     assert metrics(run) == metrics(expected)

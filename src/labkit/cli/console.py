@@ -40,8 +40,8 @@ def show_error(error: LabkitError) -> None:
 
 
 def say_how_to_resume(run: Run | None, error: BaseException | None) -> None:
-    """After a run ended early: the command that goes on with it. A refusal has nothing to go on with."""
-    from labkit.errors import RecordError
+    """After a run ended early: the command that goes on with it. A refusal, or a config that cannot work, has none."""
+    from labkit.errors import ConfigError, RecordError
 
-    if run is not None and error is not None and not isinstance(error, RecordError):
+    if run is not None and error is not None and not isinstance(error, (ConfigError, RecordError)):
         say(f"interrupted; go on with: labkit {run.command} --resume {run.path}")

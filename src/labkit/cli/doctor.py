@@ -10,7 +10,7 @@ import typer
 
 
 def register(app: typer.Typer) -> None:
-    app.command("doctor", help="Show devices, engines and extras, what is missing, and how to get it.")(_doctor)
+    app.command("doctor", help="Show devices, engines and extras, and what is missing.")(_doctor)
 
 
 def _doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False) -> None:

@@ -21,7 +21,9 @@ Verbose = Annotated[bool, typer.Option("--verbose", help="Show a traceback besid
 RUN_HELP = "A run: its path, its name, a part of the name that fits only one, or last."
 DEFAULT_RUNS_DIR = Path("runs")
 
-HELP = """Show what runs found: pass@k with 95 % intervals over prompts, and the last values of training runs.
+HELP = """Show what runs found, as tables.
+
+That is pass@k with 95 % intervals over prompts, and the last values of training runs.
 
 Named runs are merged into one table, where a rollout that stands in several counts once; they must rest on the same
 base and scorer. Without names every run is shown, and those that cannot be merged stand in tables of their own.

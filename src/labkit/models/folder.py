@@ -39,7 +39,7 @@ class ModelFolder:
         """What the folder says of how its model wants to be asked (`labkit.json`): `prompt_preset`, `max_new_tokens`.
 
         Raises:
-            InputError: the file is not a JSON object of known keys.
+            InputError: the file is not a JSON object of known keys with values of their kind.
         """
         path = self.path / SETTINGS_FILE
         if not path.exists():
@@ -51,6 +51,11 @@ class ModelFolder:
             raise InputError(
                 f"{path}: unknown key {unknown[0]!r}", f"did you mean {guess!r}?" if guess else "remove it"
             )
+        if not isinstance(settings.get("prompt_preset", ""), str):
+            raise InputError(f"{path}: prompt_preset is no text", "write the name of a preset, such as short")
+        limit = settings.get("max_new_tokens", 1)
+        if type(limit) is not int or limit < 1:
+            raise InputError(f"{path}: max_new_tokens is {limit!r}", "write a whole number from 1")
         return settings
 
     def weights_fingerprint(self) -> str:

@@ -46,7 +46,7 @@ class Reporter(TrainerCallback):
         metrics = training_metrics(logs or {})
         if not math.isfinite(metrics.get("loss", 0.0)):
             raise ConfigError(
-                f"the loss is {metrics['loss']} at step {state.global_step}", "lower optimisation.learning_rate"
+                f"the loss is {metrics['loss']} at step {state.global_step}", "start again with a lower --learning-rate"
             )
         if metrics:
             self._on_log(state.global_step, metrics)
