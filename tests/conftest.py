@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+for variable in [name for name in os.environ if name.startswith("LABKIT_")]:
+    del os.environ[variable]  # a user's own settings are not what is tested
 # Tests run in two processes on two cores: more threads would only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -93,7 +93,7 @@ FLAGS = {
     "unknown option": (["sample", "--temprature", "1"], ["--temprature", "--temperature"]),
     "unknown command": (["smaple"], ["smaple"]),
     "training nothing": (["train"], ["labkit train needs a config", "templates/countdown-tiny.yaml"]),
-    "mistyped template": (["train", "countdown-tinny"], ["no config countdown-tinny", "did you mean templates/countdown-tiny.yaml"]),
+    "mistyped template": (["train", "countdown-tinny"], ["no config countdown-tinny", "did you mean templates/countdown-tiny"]),
     "learning rate 0": (["train", "countdown-tiny", "--learning-rate", "0"], ["optimisation.learning_rate", "greater than 0"]),
     "two starts": (["train", "countdown-tiny", "--set", "model.id=x"], ["give either `model`", "`architecture`"]),
 }  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -183,6 +184,36 @@ def test_a_prompt_longer_than_the_context_is_an_error_of_its_own(tiny_folder: Pa
     assert [row.finish_reason == "error" for row in rows] == [False, True, False]
     assert rows[1].error == "the prompt has 73 tokens, the model's context 64"
     assert rows[0].text == engine.generate([short], Decoding(4))[0].text
+
+
+@pytest.mark.parametrize("decoding", [Decoding(6, repetition_penalty=5.0), Decoding(6, 1.0, repetition_penalty=5.0)])
+def test_padding_is_no_repetition(tiny_folder: Path, decoding: Decoding) -> None:
+    engine = load(tiny_folder)
+    long, short = sorted(encoded(engine), key=lambda prompt: -len(prompt.token_ids))[:: len(PROMPTS) - 1]
+    words = range(engine.model.config.vocab_size)
+    for engine._pad_id in words:
+        beside, _ = engine.generate([short, long], decoding, [1, 2])
+        assert beside == engine.generate([short], decoding, [1])[0]
+
+
+def test_no_row_runs_past_the_context(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = load(tiny_folder)
+    prompts = encoded(engine)
+    context = max(len(prompt.token_ids) for prompt in prompts) + 2
+    engine.model.config.max_position_embeddings = context
+    lengths: list[int] = []
+    generate = engine.model.generate
+
+    def watched(**given: Any) -> torch.Tensor:
+        output: torch.Tensor = generate(**given)
+        lengths.append(output.shape[1])
+        return output
+
+    monkeypatch.setattr(engine.model, "generate", watched)
+    completions = engine.generate(prompts, Decoding(1000))
+    assert max(lengths) <= context
+    for prompt, completion in zip(prompts, completions, strict=True):
+        assert completion == engine.generate([prompt], Decoding(1000))[0]
 
 
 def test_a_batch_is_halved_when_memory_runs_out(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

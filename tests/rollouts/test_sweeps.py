@@ -139,10 +139,14 @@ def test_prompts_of_another_offset_join(tiny_folder: Path, tmp_path: Path) -> No
 
 def test_nothing_owed_generates_nothing(tiny_folder: Path, tmp_path: Path) -> None:
     run = sample(tiny_folder, tmp_path)
+    before = run.result()
     watcher = Watcher()
     go_on(run, watcher)
     assert (watcher.owed, watcher.batches) == (0, [])
     assert raw_rows(run) == 45
+    after = run.result()
+    assert before is not None and after is not None
+    assert (after["arms"], after["tokens"]) == (before["arms"], before["tokens"])
 
 
 def test_resuming_refuses_another_base_and_says_which_key(tiny_folder: Path, tmp_path: Path) -> None:

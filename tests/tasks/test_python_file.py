@@ -82,7 +82,9 @@ def test_what_a_score_may_be(tmp_path: Path, returned: str, correct: bool, rewar
     assert (found.rule, found.answer) == (("mine", "x") if "mine" in returned else ("python", "4"))
 
 
-@pytest.mark.parametrize("returned", ["None", "'yes'", "[True]", "float('nan')", "float('inf')", "Score(True, float('nan'), None, 'x')"])  # fmt: skip
+@pytest.mark.parametrize(
+    "returned", ["None", "'yes'", "[True]", "float('nan')", "float('inf')", "Score(1, float('nan'), None, 'x')"]
+)
 def test_what_a_score_may_not_be(tmp_path: Path, returned: str) -> None:
     with pytest.raises(InputError, match=r"mine\.py: score\(\) gave"):
         verdict(tmp_path, returned)

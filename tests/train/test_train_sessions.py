@@ -250,7 +250,7 @@ def test_an_example_longer_than_the_context_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_a_training_starts_from_one_thing(tmp_path: Path, start_from: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="give either `model`.*or both `architecture` and `tokenizer`"):
+    with pytest.raises(ConfigError, match=r"give either `model`.*or both `architecture` and `tokenizer`"):
         train(tmp_path, **start_from)
     assert not (tmp_path / "runs").exists()
 

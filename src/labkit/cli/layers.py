@@ -52,7 +52,7 @@ def resumed_run(asked: Asked, command: str) -> Run | None:
     """The run that `--resume` names, None without it.
 
     Raises:
-        RecordError: there is no such run, or it belongs to another command.
+        RecordError: there is no such run, or it belongs to another command. ConfigError: a config is given beside it.
     """
     if asked.resume is None:
         return None
@@ -60,6 +60,10 @@ def resumed_run(asked: Asked, command: str) -> Run | None:
     run = find_run(asked.resume, Path(runs_dir))
     if run.command != command:
         raise RecordError(f"{run.id} is a run of labkit {run.command}", f"labkit {run.command} --resume {run.id}")
+    if asked.config is not None:
+        raise ConfigError(
+            "a resumed run has its config already", "leave the config out beside --resume; flags may change it"
+        )
     return run
 
 

@@ -81,14 +81,10 @@ def _show(
 def _watch(run: RunArgument = "last", runs_dir: RunsDir = DEFAULT_RUNS_DIR, verbose: Verbose = False) -> None:
     from labkit.cli.console import say
     from labkit.record.run import find_run
-    from labkit.report.watching import watch
 
     found = find_run(run, runs_dir)
     try:
-        if sys.stdout.isatty():
-            last = _watch_live(found)
-        else:
-            last = watch(found, lambda snapshot: print(snapshot.text, flush=True))
+        last = (_watch_live if sys.stdout.isatty() else _watch_lines)(found)
     except KeyboardInterrupt:
         raise typer.Exit(EXIT_INTERRUPTED) from None
     if last.status == "interrupted":
@@ -168,6 +164,13 @@ def _rm(
     for run in chosen:
         remove(run)
         say(f"removed {run.path}")
+
+
+def _watch_lines(run: Run) -> Snapshot:
+    """Print a line at every change."""
+    from labkit.report.watching import watch
+
+    return watch(run, lambda snapshot: print(snapshot.text, flush=True))
 
 
 def _watch_live(run: Run) -> Snapshot:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Any, TypeVar
 
 from labkit.cli.console import say
@@ -69,4 +68,3 @@ def _say_what_would_be_done(resolved: Resolved[Any], asked: Asked, run: Run | No
         f"about {found['duration_s']:.0f} s (probed {found['probe_rollouts']} rollouts; loading took {found['load_s']:.1f} s). "
         "Nothing was written."
     )
-    sys.stderr.flush()

@@ -69,8 +69,6 @@ def _refuse_no_config(config: Path | None, run: object) -> None:
 
     if config is None and run is None:
         raise ConfigError("labkit train needs a config", "labkit train templates/countdown-tiny.yaml")
-    if config is not None and run is not None:
-        raise ConfigError("a resumed training has its config already", "leave the config out beside --resume")
 
 
 def _debug(config: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -85,13 +86,24 @@ class TorchEngine:
         if perturbation == self._member:
             return
         if self._base is None:
-            self._base = {name: weight.detach().clone() for name, weight in self.model.named_parameters()}
+            self._base = self._copied_weights()
         for name, weight in self.model.named_parameters():
             if perturbation is None:
                 weight.copy_(self._base[name])
             else:
                 write_perturbed(weight, self._base[name], seed=perturbation.seed, name=name, sigma=perturbation.sigma)
         self._member = perturbation
+
+    def _copied_weights(self) -> dict[str, torch.Tensor]:
+        try:
+            return {name: weight.detach().clone() for name, weight in self.model.named_parameters()}
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise MachineError(
+                f"out of memory on {self.model.device}: perturbing needs room for a second copy of the weights",
+                "use --dtype bfloat16, a larger device, or --device-map auto",
+            ) from None
 
     def weights_digest(self) -> str:
         """Hash of the weights as they are now, bit for bit."""
@@ -107,19 +119,23 @@ class TorchEngine:
         """One completion for each prompt; a prompt that leaves no room in the context is an error completion."""
         if decoding.temperature > 0 and (seeds is None or len(seeds) != len(prompts)):
             raise ValueError("sampling needs one seed a prompt")
-        fitting = [row for row, prompt in enumerate(prompts) if self._room(prompt) > 0]
-        rows = self._generate_halving(
-            [prompts[row] for row in fitting], decoding, [seeds[row] for row in fitting] if seeds is not None else None
-        )
-        done = dict(zip(fitting, rows, strict=True))
+        limits = [min(decoding.max_new_tokens, self._room(prompt)) for prompt in prompts]
+        done: dict[int, Completion] = {}
+        # Rows that the context cuts short go apart: beside others they would run past it, where learned positions end.
+        for limit in sorted({limit for limit in limits if limit > 0}, reverse=True):
+            rows = [row for row, own in enumerate(limits) if own == limit]
+            completions = self._generate_halving(
+                [prompts[row] for row in rows],
+                replace(decoding, max_new_tokens=limit),
+                None if seeds is None else [seeds[row] for row in rows],
+            )
+            done |= zip(rows, completions, strict=True)
         return [done[row] if row in done else self._too_long(prompt) for row, prompt in enumerate(prompts)]
 
     def _generate_halving(
         self, prompts: Sequence[EncodedPrompt], decoding: Decoding, seeds: Sequence[int] | None
     ) -> list[Completion]:
         """`_generate_batch`, in halves where memory runs out."""
-        if not prompts:
-            return []
         try:
             return self._generate_batch(prompts, decoding, seeds)
         except (RuntimeError, MemoryError) as error:
@@ -142,13 +158,12 @@ class TorchEngine:
         self, prompts: Sequence[EncodedPrompt], decoding: Decoding, seeds: Sequence[int] | None
     ) -> list[Completion]:
         ids, mask = self._left_padded(prompts)  # (B, S) both
-        longest = max(self._room(prompt) for prompt in prompts)
         output = self.model.generate(  # type: ignore[operator]
             input_ids=ids,
             attention_mask=mask,
-            logits_processor=_processors(decoding, seeds, ids.shape[1]),
+            logits_processor=_processors(decoding, seeds, mask),
             generation_config=GenerationConfig(  # type: ignore[no-untyped-call]
-                max_new_tokens=min(decoding.max_new_tokens, longest),
+                max_new_tokens=decoding.max_new_tokens,
                 do_sample=False,
                 pad_token_id=self._pad_id,
                 eos_token_id=self._end_ids,
@@ -170,10 +185,9 @@ class TorchEngine:
         return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
 
     def _completion(self, prompt: EncodedPrompt, drawn: list[int], decoding: Decoding) -> Completion:
-        """Cut a row of drawn ids at its end of turn, its stop text, or its room in the context."""
-        limit = min(decoding.max_new_tokens, self._room(prompt))
-        end = next((position for position, token in enumerate(drawn[:limit]) if token in self._end_ids), None)
-        kept = drawn[:limit] if end is None else drawn[:end]
+        """Cut a row of drawn ids at its end of turn or its stop text."""
+        end = next((position for position, token in enumerate(drawn) if token in self._end_ids), None)
+        kept = drawn[:end]
         num_tokens = len(kept) if end is None else end + 1
         text = self._decode(kept)
         cut = min((at for at in (text.find(stop) for stop in decoding.stop) if at >= 0), default=None)
@@ -290,18 +304,39 @@ def load_tokenizer(folder: ModelFolder) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def _processors(decoding: Decoding, seeds: Sequence[int] | None, num_prompt_tokens: int) -> LogitsProcessorList:
-    """What happens to the logits, in the order of the field: penalty, temperature, top-k, top-p, draw."""
+class PenalisedRepetition(RepetitionPenaltyLogitsProcessor):
+    """transformers' penalty, blind to padding: the padding token is often an end of turn, and how much padding a row
+    has depends on the rows beside it."""
+
+    def __init__(self, penalty: float, mask: torch.Tensor) -> None:
+        super().__init__(penalty)
+        self._padding = mask == 0  # (B, S)
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+        width = self._padding.shape[1]
+        seen = input_ids.clone()
+        # A prompt's last token is always its own, and a repeated token is penalised once.
+        seen[:, :width] = torch.where(self._padding, input_ids[:, width - 1 : width], input_ids[:, :width])
+        penalised: torch.FloatTensor = super().__call__(seen, scores)
+        return penalised
+
+
+def _processors(decoding: Decoding, seeds: Sequence[int] | None, mask: torch.Tensor) -> LogitsProcessorList:
+    """What happens to the logits, in the order of the field: penalty, temperature, top-k, top-p, draw.
+
+    Args:
+        mask: (B, S), 0 where the prompts are padded
+    """
     chain = LogitsProcessorList()
     if decoding.repetition_penalty != 1:
-        chain.append(RepetitionPenaltyLogitsProcessor(decoding.repetition_penalty))
+        chain.append(PenalisedRepetition(decoding.repetition_penalty, mask))
     if decoding.temperature > 0 and seeds is not None:
         chain.append(TemperatureLogitsWarper(decoding.temperature))
         if decoding.top_k:
             chain.append(TopKLogitsWarper(decoding.top_k))
         if decoding.top_p < 1:
             chain.append(TopPLogitsWarper(decoding.top_p))
-        chain.append(SeededDraw(seeds, num_prompt_tokens))
+        chain.append(SeededDraw(seeds, mask.shape[1]))
     return chain
 
 

@@ -43,6 +43,7 @@ from labkit.record.files import (
 )
 from labkit.record.identity import Arm
 from labkit.record.provenance import boot_id
+from labkit.record.redaction import redact_text
 from labkit.record.schema import SCHEMA, Manifest, read_manifest
 
 Status = Literal["done", "running", "interrupted"]
@@ -201,7 +202,9 @@ class Run:
                 yield attempt
             except BaseException as error:
                 with suppress(LabkitError):  # a full disk must not hide why the attempt ended
-                    self.note("stopped", attempt=attempt, reason=type(error).__name__, message=str(error)[:500])
+                    self.note(
+                        "stopped", attempt=attempt, reason=type(error).__name__, message=redact_text(str(error))[:500]
+                    )
                 raise
 
     def finish(self, result: Mapping[str, Any], *, owed: int, num_asked: int) -> None:

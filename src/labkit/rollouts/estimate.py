@@ -10,7 +10,7 @@ from labkit.config.commands import SweepConfig
 from labkit.record.run import Run
 from labkit.rollouts.experiment import Experiment, prepare
 from labkit.rollouts.plan import Batch, nothing_done, owed_batches
-from labkit.rollouts.session import wanted
+from labkit.rollouts.session import refuse_other_base, refuse_other_seed, wanted
 from labkit.rollouts.work import already_done, generate_batch
 from labkit.tasks.base import Prompt
 
@@ -30,6 +30,8 @@ def estimate(config: SweepConfig, say: Callable[[str], None], run: Run | None = 
     load_s = time.monotonic() - began
     ask = experiment.ask
     if run is not None:
+        refuse_other_seed(run, config)
+        refuse_other_base(run, experiment)
         ask = run.ask().joined(wanted(run.ask(), run.manifest["config"], experiment))
     done = nothing_done(ask) if run is None else already_done(run, ask, experiment)
     plan = list(owed_batches(ask, config.generation.batch_size, done))

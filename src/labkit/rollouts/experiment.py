@@ -14,6 +14,7 @@ from labkit.models.folder import ModelFolder, find_model
 from labkit.record.identity import Arm
 from labkit.record.run import Ask
 from labkit.tasks.base import Prompt, Task
+from labkit.tasks.countdown.presets import DEFAULT_PRESET
 from labkit.tasks.registry import load_task
 
 DEFAULT_MAX_NEW_TOKENS = 1024
@@ -71,7 +72,9 @@ def prepare(config: SweepConfig, say: Callable[[str], None], known: Sequence[Pro
     folder = find_model(config.model)
     settings = folder.settings()
     # Only Countdown words its prompts; other tasks bring them worded.
-    preset = (config.task.preset or settings.get("prompt_preset")) if isinstance(config.task, CountdownTask) else None
+    preset = None
+    if isinstance(config.task, CountdownTask):
+        preset = config.task.preset or settings.get("prompt_preset") or DEFAULT_PRESET
     prompts = task.prompts(preset=preset, offset=config.task.offset, num_prompts=config.task.num_prompts)
     joined = {prompt.id: prompt for prompt in (*known, *prompts)}
     for note in task.notes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -30,6 +30,9 @@ class Tally:
     num_correct: dict[str, npt.NDArray[np.int64]]
     num_truncated: dict[str, int]
     num_errors: dict[str, int]
+    num_prompt_tokens: int = 0
+    """Over all arms."""
+    num_tokens: int = 0
 
     @classmethod
     def empty(cls, ask: Ask) -> Tally:
@@ -37,11 +40,15 @@ class Tally:
         counts = [{key: np.zeros(ask.num_prompts, dtype=np.int64) for key in keys} for _ in range(2)]
         return cls(counts[0], counts[1], dict.fromkeys(keys, 0), dict.fromkeys(keys, 0))
 
-    def add(self, arm: str, prompt: int, correct: bool, finish_reason: str) -> None:
+    def add(
+        self, arm: str, prompt: int, correct: bool, finish_reason: str, num_prompt_tokens: int, num_tokens: int
+    ) -> None:
         self.num_rollouts[arm][prompt] += 1
         self.num_correct[arm][prompt] += correct
         self.num_truncated[arm] += finish_reason == "length"
         self.num_errors[arm] += finish_reason == "error"
+        self.num_prompt_tokens += num_prompt_tokens
+        self.num_tokens += num_tokens
 
 
 class Observer(Protocol):
@@ -60,7 +67,6 @@ class Worker:
     experiment: Experiment
     attempt: int
     observer: Observer
-    tokens: dict[str, int] = field(default_factory=lambda: {"prompt": 0, "generated": 0})
 
     def carry_out(self, ask: Ask) -> None:
         """Do every batch of which anything is owed, then write the result."""
@@ -82,7 +88,7 @@ class Worker:
         self.experiment.engine.perturb(None)
         result = summarise(ask, tally) | {
             "timings": {"attempt_s": time.monotonic() - began},
-            "tokens": self.tokens,
+            "tokens": {"prompt": tally.num_prompt_tokens, "generated": tally.num_tokens},
             "warnings": list(self.experiment.task.notes),
         }
         self.run.finish(result, owed=num_owed(done), num_asked=ask.num_rollouts)
@@ -102,9 +108,7 @@ class Worker:
         verdicts.append(verdict for _, _, verdict in scored)
         for prompt, row, verdict in scored:
             done[row.arm][prompt, row.index] = True
-            tally.add(row.arm, prompt, verdict.correct, row.finish_reason)
-            self.tokens["prompt"] += row.num_prompt_tokens
-            self.tokens["generated"] += row.num_tokens
+            tally.add(row.arm, prompt, verdict.correct, row.finish_reason, row.num_prompt_tokens, row.num_tokens)
         return len(new)
 
     def _rollout(
@@ -181,14 +185,15 @@ def already_done(run: Run, ask: Ask, experiment: Experiment) -> Done:
 
 def _what_is_there(run: Run, ask: Ask, position: dict[str, int]) -> tuple[Done, Tally]:
     done, tally = nothing_done(ask), Tally.empty(ask)
-    frame = read_scored(run).frame.filter(pl.col("prompt").is_in(list(position)))
+    counted = ("finish_reason", "num_prompt_tokens", "num_tokens")
+    frame = read_scored(run, columns=(*counted, "error")).frame.filter(pl.col("prompt").is_in(list(position)))
     for (arm,), rows in frame.group_by("arm"):
         prompts = [position[prompt] for prompt in rows["prompt"]]
         mark_done(done, str(arm), prompts, rows["index"].to_list())
         if arm in tally.num_rollouts:
-            verdicts = zip(prompts, rows["correct"].fill_null(False), rows["finish_reason"], strict=True)
-            for prompt, correct, finish_reason in verdicts:
-                tally.add(str(arm), prompt, correct, finish_reason)
+            columns = (rows[name] for name in counted)
+            for prompt, correct, *rest in zip(prompts, rows["correct"].fill_null(False), *columns, strict=True):
+                tally.add(str(arm), prompt, correct, *rest)
     return done, tally
 
 

@@ -28,7 +28,7 @@ Evaluate = Callable[[], dict[str, float]]
 
 
 class Reporter(TrainerCallback):
-    """Passes metrics on, evaluates, and stops a training whose loss is lost."""
+    """Passes metrics on, evaluates, and stops a training whose loss or gradient is lost."""
 
     def __init__(self, evaluate: Evaluate, every: int, on_log: OnLog) -> None:
         self._evaluate = evaluate
@@ -44,10 +44,11 @@ class Reporter(TrainerCallback):
         **_: Any,
     ) -> None:
         metrics = training_metrics(logs or {})
-        if not math.isfinite(metrics.get("loss", 0.0)):
-            raise ConfigError(
-                f"the loss is {metrics['loss']} at step {state.global_step}", "start again with a lower --learning-rate"
-            )
+        for name, value in metrics.items():
+            if not math.isfinite(value):
+                raise ConfigError(
+                    f"the {name} is {value} at step {state.global_step}", "start again with a lower --learning-rate"
+                )
         if metrics:
             self._on_log(state.global_step, metrics)
 

@@ -67,7 +67,7 @@ def resume(run: Run, config: TrainConfig, observer: TrainingObserver) -> Run:
     """Go on from the newest checkpoint; a finished training has nothing to do.
 
     Raises:
-        RecordError: the config differs from the run's in something that changes the result.
+        RecordError: the config, the examples or the first weights differ from the run's.
     """
     recorded, present = (
         {key: value for key, value in values.items() if key not in _FREE_KEYS}
@@ -82,7 +82,13 @@ def resume(run: Run, config: TrainConfig, observer: TrainingObserver) -> Run:
         return run
     with run.working():
         examples = load_examples(config.examples, config.seed, config.evaluation.num_prompts)
-        _carry_out(run, config, _first_engine(config), examples, observer)
+        engine = _first_engine(config)
+        if difference := describe_difference(run.manifest["base"], _base(config, engine, examples)):
+            raise RecordError(
+                f"{run.id} rests on another base (in the run | now):\n{difference}",
+                "put back the examples or the model that it was started with, or start a new run without --resume",
+            )
+        _carry_out(run, config, engine, examples, observer)
     return run
 
 
@@ -204,10 +210,10 @@ def _last_training_metrics(run: Run) -> dict[str, float]:
     return {"loss": lines[-1]["loss"]} if lines else {}
 
 
-def _manifest(resolved: Resolved[TrainConfig], engine: TorchEngine, examples: Examples) -> dict[str, Any]:
-    config = resolved.config
+def _base(config: TrainConfig, engine: TorchEngine, examples: Examples) -> dict[str, Any]:
+    """What the training rests on; `engine` holds the model as it is before the first step."""
     about = engine.describe()
-    base = {
+    return {
         "first_weights": engine.weights_digest(),
         "chat_template": stable_digest(about["chat_template"]),
         "examples": examples.fingerprint,
@@ -215,6 +221,11 @@ def _manifest(resolved: Resolved[TrainConfig], engine: TorchEngine, examples: Ex
         "dtype": about["dtype"],
         "max_new_tokens": config.evaluation.max_new_tokens,
     }
+
+
+def _manifest(resolved: Resolved[TrainConfig], engine: TorchEngine, examples: Examples) -> dict[str, Any]:
+    config = resolved.config
+    base = _base(config, engine, examples)
     score = {"scorer": examples.task.scorer, "golds": examples.fingerprint}
     first = engine.encode(examples.block(0, 1)[0].prompt)
     return {
@@ -228,7 +239,7 @@ def _manifest(resolved: Resolved[TrainConfig], engine: TorchEngine, examples: Ex
         "score": score,
         "score_hash": components_hash(score),
         "ask": Ask(0, ()).as_json(),
-        "engine": {"name": engine.name, "version": engine.version, **about},
+        "engine": {"name": engine.name, "version": engine.version, **engine.describe()},
         "provenance": capture(),
         "first_prompt": {"text": first.text, "token_ids": list(first.token_ids)},
         "parents": [],
