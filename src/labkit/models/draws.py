@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import torch
-from transformers import LogitsProcessor
+from transformers import LogitsProcessor, RepetitionPenaltyLogitsProcessor
 
 _CHUNK_ELEMENTS = 1 << 24  # float64 copies of this many logits take 128 MiB
 
@@ -66,3 +66,20 @@ class SeededDraw(LogitsProcessor):
         tokens = draw(scores.to(where), uniform).to(scores.device)
         chosen = torch.full_like(scores, -torch.inf)
         return chosen.scatter_(1, tokens[:, None], 0.0)  # type: ignore[return-value]
+
+
+class PenalisedRepetition(RepetitionPenaltyLogitsProcessor):
+    """transformers' penalty, blind to padding: the padding token is often an end of turn, and how much padding a row
+    has depends on the rows beside it."""
+
+    def __init__(self, penalty: float, mask: torch.Tensor) -> None:
+        super().__init__(penalty)
+        self._padding = mask == 0  # (B, S)
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+        width = self._padding.shape[1]
+        seen = input_ids.clone()
+        # A prompt's last token is always its own, and a repeated token is penalised once.
+        seen[:, :width] = torch.where(self._padding, input_ids[:, width - 1 : width], input_ids[:, :width])
+        penalised: torch.FloatTensor = super().__call__(seen, scores)
+        return penalised

@@ -16,7 +16,6 @@ from transformers import (
     LogitsProcessorList,
     PreTrainedModel,
     PreTrainedTokenizerBase,
-    RepetitionPenaltyLogitsProcessor,
     StoppingCriteria,
     StoppingCriteriaList,
     TemperatureLogitsWarper,
@@ -27,7 +26,7 @@ from transformers.utils import logging as transformers_logging
 
 from labkit.config.sections import ModelConfig
 from labkit.errors import InputError, MachineError
-from labkit.models.draws import SeededDraw
+from labkit.models.draws import PenalisedRepetition, SeededDraw
 from labkit.models.engine import Completion, Decoding, EncodedPrompt, Perturbation
 from labkit.models.folder import ModelFolder
 from labkit.models.noise import write_perturbed
@@ -302,23 +301,6 @@ def load_tokenizer(folder: ModelFolder) -> PreTrainedTokenizerBase:
             "use the instruction-tuned variant, or put a chat_template.jinja beside its tokenizer",
         )
     return tokenizer
-
-
-class PenalisedRepetition(RepetitionPenaltyLogitsProcessor):
-    """transformers' penalty, blind to padding: the padding token is often an end of turn, and how much padding a row
-    has depends on the rows beside it."""
-
-    def __init__(self, penalty: float, mask: torch.Tensor) -> None:
-        super().__init__(penalty)
-        self._padding = mask == 0  # (B, S)
-
-    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
-        width = self._padding.shape[1]
-        seen = input_ids.clone()
-        # A prompt's last token is always its own, and a repeated token is penalised once.
-        seen[:, :width] = torch.where(self._padding, input_ids[:, width - 1 : width], input_ids[:, :width])
-        penalised: torch.FloatTensor = super().__call__(seen, scores)
-        return penalised
 
 
 def _processors(decoding: Decoding, seeds: Sequence[int] | None, mask: torch.Tensor) -> LogitsProcessorList:
