@@ -17,8 +17,9 @@ from labkit.errors import InputError, MachineError
 from labkit.models.draws import draw, uniforms
 from labkit.models.engine import Decoding, EncodedPrompt, Perturbation
 from labkit.models.folder import find_model
+from labkit.models.loading import load_engine
 from labkit.models.noise import gaussian
-from labkit.models.torch_engine import TorchEngine, load_engine
+from labkit.models.torch_engine import TorchEngine
 from labkit.tasks.base import Prompt
 
 PROMPTS = ["44 19 35 = 98", "1 2 3 = 6", "7 = 7", "12 13 14 15 = 54", "99 98 = 1"]

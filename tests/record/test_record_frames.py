@@ -15,7 +15,6 @@ from labkit.record.files import LineFile, json_line
 from labkit.record.frames import (
     ROLLOUT_SCHEMA,
     VERDICT_SCHEMA,
-    read_metrics,
     read_rollouts,
     read_scored,
     read_verdicts,
@@ -147,7 +146,6 @@ def test_an_empty_run_has_empty_frames_of_the_right_columns(make_run: Make) -> N
     assert read_verdicts(run, run.score_hash).frame.schema == VERDICT_SCHEMA
     assert read_scored(run).frame.schema["correct"] == pl.Boolean
     assert read_scored(run).frame.height == 0
-    assert read_metrics(run).height == 0
 
 
 # Attempts
@@ -343,22 +341,3 @@ def log_metrics(run: Run, *lines: dict[str, object]) -> None:
     log = LineFile(run.metrics_path)
     log.append(b"".join(map(json_line, lines)))
     log.close()
-
-
-def test_metrics_keep_keys_that_appear_late(make_run: Make) -> None:
-    run = make_run()
-    log_metrics(run, *({"step": step, "loss": 1} for step in range(300)), {"step": 300, "loss": 0.5, "accuracy": 0.25})
-    frame = read_metrics(run)
-    assert frame["loss"].to_list()[-2:] == [1.0, 0.5]
-    assert frame["accuracy"].to_list()[-2:] == [None, 0.25]
-
-
-def test_a_damaged_metric_is_named_and_a_torn_one_is_cut(make_run: Make) -> None:
-    run = make_run()
-    log_metrics(run, {"step": 1}, {"step": 2})
-    with run.metrics_path.open("ab") as stream:
-        stream.write(b'{"step": 3')
-    assert read_metrics(run)["step"].to_list() == [1, 2]
-    run.metrics_path.write_bytes(b'{"step": 1}\n{"st\n{"step": 3}\n')
-    with pytest.raises(RecordError, match=r"metrics\.jsonl, line 2 is damaged"):
-        read_metrics(run)

@@ -98,7 +98,9 @@ def test_values_that_are_no_rates_are_refused(values: list[float]) -> None:
         wilson_mean(values)
 
 
-@pytest.mark.parametrize(("a", "b", "num_prompts"), [(1, 3, 64), (2, 2, 128), (0.3, 1.5, 128), (5, 1, 32)])
+@pytest.mark.parametrize(
+    ("a", "b", "num_prompts"), [(1, 3, 64), (2, 2, 128), (0.3, 1.5, 128), (5, 1, 32), (2, 2, 8), (2, 2, 16), (1, 1, 4)]
+)
 def test_it_covers_the_true_mean_about_19_times_in_20(a: float, b: float, num_prompts: int) -> None:
     """Prompts of unequal difficulty, 8 rollouts each: the sampling that a table's intervals are for."""
     random = np.random.default_rng(20240607)

@@ -64,8 +64,8 @@ def go_on(run: Run, watcher: Watcher | None = None, **values: Any) -> Run:
     """Resume a run, with other wishes where given."""
     kind = PerturbConfig if run.command == "perturb" else SampleConfig
     given = {key.replace("__", "."): value for key, value in values.items()}
-    resolved = resolve(kind, [Layer("run", run.manifest["config"]), Layer("test", given)])
-    return resume(run, resolved.config, print, watcher or Watcher())
+    resolved = resolve(kind, [Layer(f"run {run.id}", run.manifest["config"]), Layer("test", given)])
+    return resume(run, resolved, print, watcher or Watcher())
 
 
 def rollouts(run: Run) -> pl.DataFrame:

@@ -19,7 +19,8 @@ from labkit.config.sections import ModelConfig
 from labkit.config.templates import find_template
 from labkit.models.engine import Decoding
 from labkit.models.folder import find_model
-from labkit.models.torch_engine import TorchEngine, load_engine
+from labkit.models.loading import load_engine
+from labkit.models.torch_engine import TorchEngine
 from labkit.record.provenance import package_versions
 from labkit.tasks.countdown import CountdownTask
 from labkit.train.session import final_model_dir

@@ -20,7 +20,7 @@ from labkit.config.yaml_text import dump
 from labkit.errors import ConfigError, InputError, RecordError
 from labkit.models.engine import Decoding
 from labkit.models.folder import find_model
-from labkit.models.torch_engine import load_engine
+from labkit.models.loading import load_engine
 from labkit.record.files import iterate_json_lines
 from labkit.record.run import Run
 from labkit.tasks.base import Prompt

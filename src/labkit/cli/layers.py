@@ -57,7 +57,7 @@ def resumed_run(asked: Asked, command: str) -> Run | None:
     if asked.resume is None:
         return None
     runs_dir = asked.values.get("runs_dir") or os.environ.get(variable_name("runs_dir")) or "runs"
-    run = find_run(asked.resume, Path(runs_dir))
+    run = find_run(asked.resume, Path(runs_dir), command)
     if run.command != command:
         raise RecordError(f"{run.id} is a run of labkit {run.command}", f"labkit {run.command} --resume {run.id}")
     if asked.config is not None:

@@ -35,7 +35,7 @@ def run_sweep(schema: type[SweepT], sweep_key: str, asked: Asked) -> None:
         if run is None:
             run = start(resolved, prepare(resolved.config, say), progress)
         else:
-            run = resume(run, resolved.config, say, progress)
+            run = resume(run, resolved, say, progress)
     print_table([run], as_json=asked.json)
     say(f"recorded in {run.path}")
 
@@ -57,7 +57,7 @@ def _debug(config: SweepConfig, sweep_key: str) -> dict[str, Any]:
 def _say_what_would_be_done(resolved: Resolved[Any], asked: Asked, run: Run | None) -> None:
     from labkit.rollouts.estimate import estimate
 
-    found = estimate(resolved.config, say, run)
+    found = estimate(resolved, say, run)
     if asked.json:
         print(json.dumps(found, ensure_ascii=False))
         return

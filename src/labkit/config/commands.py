@@ -71,6 +71,12 @@ class PerturbConfig(SweepConfig):
     sigmas: Sigmas = (0.001, 0.003, 0.005, 0.01)
     """Standard deviations of the noise, in units of the weights; 0 is the noise floor of decoding itself."""
 
+    @model_validator(mode="after")
+    def _greedy_decoding(self) -> PerturbConfig:
+        if self.generation.top_p != 1 or self.generation.top_k != 0:
+            raise ValueError("perturb decodes greedily: generation.top_p and generation.top_k would do nothing")
+        return self
+
 
 class TrainConfig(RunConfig):
     """`labkit train`: supervised training of a causal model, from scratch or from a checkpoint."""
@@ -99,6 +105,10 @@ class TrainConfig(RunConfig):
             raise ValueError(
                 "give either `model`, to go on from it, or both `architecture` and `tokenizer`, to make one"
             )
+        if self.model is not None and self.device != "auto":
+            raise ValueError("a loaded model's device is `model.device`; `device` is for one made from nothing")
+        if self.model is not None and self.model.device_map is not None:
+            raise ValueError("training keeps the model on one device: leave `model.device_map` out")
         return self
 
 

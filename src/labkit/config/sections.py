@@ -20,7 +20,7 @@ class ModelConfig(Config):
     revision: str | None = None
     """Branch, tag or commit of a hub id; null is its default branch."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Number format of the weights; `auto` is the one they were saved in."""
+    """Number format of the weights; `auto` is the one they were saved in (float32 in a training)."""
     device: str = "auto"
     """`auto`, `cpu`, `cuda`, `cuda:1`, `mps`; `auto` is the first accelerator that works, else the CPU."""
     device_map: Literal["auto", "balanced", "sequential"] | None = None

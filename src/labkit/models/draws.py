@@ -68,6 +68,22 @@ class SeededDraw(LogitsProcessor):
         return chosen.scatter_(1, tokens[:, None], 0.0)  # type: ignore[return-value]
 
 
+class NumberCheck(LogitsProcessor):
+    """The first processor of a chain: remembers rows whose logits were not numbers, which no draw could make sense of."""
+
+    def __init__(self) -> None:
+        self._lost: torch.Tensor | None = None  # (B,) bool
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+        lost = scores.isnan().any(dim=-1)
+        self._lost = lost if self._lost is None else self._lost | lost
+        return scores
+
+    def lost_rows(self) -> set[int]:
+        """Rows of the batch that were lost at some step."""
+        return set() if self._lost is None else set(self._lost.nonzero().flatten().tolist())
+
+
 class PenalisedRepetition(RepetitionPenaltyLogitsProcessor):
     """transformers' penalty, blind to padding: the padding token is often an end of turn, and how much padding a row
     has depends on the rows beside it."""

@@ -63,7 +63,8 @@ class Engine(Protocol):
     version: str
 
     def describe(self) -> dict[str, Any]:
-        """For the record: `device`, `dtype`, `num_parameters`, `end_of_turn_ids`, `context_length`, `chat_template`."""
+        """For the record: `device`, `dtype`, `num_parameters`, `end_of_turn_ids`, `context_length`, `chat_template`,
+        `unknown_token_id`."""
         ...
 
     def encode(self, prompt: Prompt) -> EncodedPrompt:

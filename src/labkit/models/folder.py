@@ -58,6 +58,13 @@ class ModelFolder:
             raise InputError(f"{path}: max_new_tokens is {limit!r}", "write a whole number from 1")
         return settings
 
+    def parents(self) -> list[dict[str, str]]:
+        """The run that trained this model, where the folder still lies among its artifacts."""
+        run_dir = self.path.resolve().parents[1]
+        if self.path.resolve().parent.name != "artifacts" or not (run_dir / "run.json").exists():
+            return []
+        return [{"run": run_dir.name, "role": "model", "hash": self.weights_fingerprint()}]
+
     def weights_fingerprint(self) -> str:
         """Hash of the configuration and the weights; the commit stands for them where the hub gave one."""
         if self.revision:
@@ -86,7 +93,7 @@ def find_model(config: ModelConfig) -> ModelFolder:
         if pickles:
             raise InputError(
                 f"{folder.path} has only pickled weights ({pickles[0]}), which can run code when opened",
-                "save the model again with save_pretrained(..., safe_serialization=True)",
+                "load it where you trust it and save it again: model.save_pretrained(folder) writes safetensors",
             )
         raise InputError(f"{folder.path} has no weights (*.safetensors)", "is the download or the copy complete?")
     if not any((folder.path / name).exists() for name in _TOKENIZER_FILES):
@@ -105,12 +112,14 @@ def builtin_names() -> list[str]:
 
 def _locate(config: ModelConfig) -> ModelFolder:
     name = config.id
+    path = Path(name).expanduser()
+    if config.revision is not None and (path.exists() or name.startswith(BUILTIN_PREFIX)):
+        raise InputError(f"{name} is on this disk and has no revisions", "leave --revision out")
     if name.startswith(BUILTIN_PREFIX):
         wanted = name.removeprefix(BUILTIN_PREFIX)
         if wanted not in builtin_names():
             raise InputError(f"there is no built-in model {wanted!r}", f"there are: {', '.join(builtin_names())}")
         return ModelFolder(Path(str(resources.files("labkit.models") / "builtin" / wanted)), name)
-    path = Path(name).expanduser()
     if path.is_dir():
         return ModelFolder(path, name)
     if path.is_file():

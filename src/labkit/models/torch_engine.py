@@ -10,8 +10,6 @@ from typing import Any
 
 import torch
 from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
     GenerationConfig,
     LogitsProcessorList,
     PreTrainedModel,
@@ -22,13 +20,10 @@ from transformers import (
     TopKLogitsWarper,
     TopPLogitsWarper,
 )
-from transformers.utils import logging as transformers_logging
 
-from labkit.config.sections import ModelConfig
 from labkit.errors import InputError, MachineError
-from labkit.models.draws import PenalisedRepetition, SeededDraw
+from labkit.models.draws import NumberCheck, PenalisedRepetition, SeededDraw
 from labkit.models.engine import Completion, Decoding, EncodedPrompt, Perturbation
-from labkit.models.folder import ModelFolder
 from labkit.models.noise import write_perturbed
 from labkit.tasks.base import Prompt
 
@@ -60,6 +55,7 @@ class TorchEngine:
             "end_of_turn_ids": self._end_ids,
             "context_length": self._context_length(),
             "chat_template": str(self.tokenizer.chat_template),
+            "unknown_token_id": self.tokenizer.unk_token_id,
         }
 
     def encode(self, prompt: Prompt) -> EncodedPrompt:
@@ -94,6 +90,11 @@ class TorchEngine:
         self._member = perturbation
 
     def _copied_weights(self) -> dict[str, torch.Tensor]:
+        if any(weight.is_meta for weight in self.model.parameters()):
+            raise MachineError(
+                "some weights are kept off the device (offloaded) and cannot be perturbed",
+                "use a smaller --dtype, or devices that hold the whole model",
+            )
         try:
             return {name: weight.detach().clone() for name, weight in self.model.named_parameters()}
         except (RuntimeError, MemoryError) as error:
@@ -101,7 +102,7 @@ class TorchEngine:
                 raise
             raise MachineError(
                 f"out of memory on {self.model.device}: perturbing needs room for a second copy of the weights",
-                "use --dtype bfloat16, a larger device, or --device-map auto",
+                "use --dtype bfloat16 or a larger device",
             ) from None
 
     def weights_digest(self) -> str:
@@ -157,10 +158,11 @@ class TorchEngine:
         self, prompts: Sequence[EncodedPrompt], decoding: Decoding, seeds: Sequence[int] | None
     ) -> list[Completion]:
         ids, mask = self._left_padded(prompts)  # (B, S) both
+        numbers = NumberCheck()
         output = self.model.generate(  # type: ignore[operator]
             input_ids=ids,
             attention_mask=mask,
-            logits_processor=_processors(decoding, seeds, mask),
+            logits_processor=LogitsProcessorList([numbers, *_processors(decoding, seeds, mask)]),
             generation_config=GenerationConfig(  # type: ignore[no-untyped-call]
                 max_new_tokens=decoding.max_new_tokens,
                 do_sample=False,
@@ -172,7 +174,11 @@ class TorchEngine:
             ),
         )
         drawn = output[:, ids.shape[1] :].tolist()  # B rows of at most max_new_tokens
-        return [self._completion(prompt, row, decoding) for prompt, row in zip(prompts, drawn, strict=True)]
+        lost = numbers.lost_rows()
+        return [
+            _lost(prompt) if row in lost else self._completion(prompt, tokens, decoding)
+            for row, (prompt, tokens) in enumerate(zip(prompts, drawn, strict=True))
+        ]
 
     def _left_padded(self, prompts: Sequence[EncodedPrompt]) -> tuple[torch.Tensor, torch.Tensor]:
         """Token ids and attention mask, (B, S) each: with the padding on the left all rows end where drawing begins."""
@@ -236,71 +242,9 @@ def holds_any(text: str, parts: Sequence[str]) -> bool:
     return any(part in text for part in parts)
 
 
-def load_engine(folder: ModelFolder, config: ModelConfig) -> TorchEngine:
-    """Load a model and its tokenizer.
-
-    Raises:
-        InputError: the tokenizer has no chat template, or the files do not fit together.
-        MachineError: no such device here, or not enough memory.
-    """
-    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    tokenizer = load_tokenizer(folder)
-    device = choose_device(config.device)
-    dtype = config.dtype if config.dtype == "auto" else getattr(torch, config.dtype)
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            folder.path, dtype=dtype, device_map=config.device_map, use_safetensors=True, local_files_only=True
-        )
-        if config.device_map is None:
-            model.to(device=device)  # type: ignore[call-arg]
-    except (RuntimeError, MemoryError) as error:
-        if is_out_of_memory(error):
-            raise MachineError(
-                f"{folder.name} does not fit on {device}", "use --dtype bfloat16 or --device-map auto"
-            ) from None
-        raise InputError(f"cannot load {folder.name}: {error}", "do the weights belong to this config.json?") from None
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"cannot load {folder.name}: {error}", "is the download or the copy complete?") from None
-    model.train(False).requires_grad_(False)
-    return TorchEngine(model, tokenizer)
-
-
-def choose_device(wanted: str) -> torch.device:
-    """The device a config means; `auto` is the first accelerator of this machine, else the CPU.
-
-    Raises:
-        MachineError: it is not a device of this machine.
-    """
-    if wanted == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(wanted)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise MachineError(f"there is no device {wanted!r} here: {reason}", "labkit doctor lists the devices") from None
-    return device
-
-
-def load_tokenizer(folder: ModelFolder) -> PreTrainedTokenizerBase:
-    """The tokenizer of a model folder, with its chat template.
-
-    Raises:
-        InputError: it cannot be loaded, or has no chat template.
-    """
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder.path, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"cannot load the tokenizer of {folder.name}: {error}", "is the copy complete?") from None
-    if not tokenizer.chat_template:
-        raise InputError(
-            f"{folder.name} has no chat template, so its prompts would be guesswork",
-            "use the instruction-tuned variant, or put a chat_template.jinja beside its tokenizer",
-        )
-    return tokenizer
+def _lost(prompt: EncodedPrompt) -> Completion:
+    reason = "the logits are not numbers: sigma is too large, or the dtype too narrow"
+    return Completion("", "error", len(prompt.token_ids), 0, error=reason)
 
 
 def _processors(decoding: Decoding, seeds: Sequence[int] | None, mask: torch.Tensor) -> LogitsProcessorList:

@@ -181,7 +181,7 @@ def exclusive_lock(path: Path, content: dict[str, Any]) -> Iterator[None]:
         try:
             _take(descriptor)
         except BlockingIOError:
-            holder = path.read_text(errors="replace").strip()
+            holder = _holder_text(path)
             raise RecordError(
                 f"another process is working on {path.parent}: {holder}", "wait for it, or stop it, and try again"
             ) from None
@@ -205,6 +205,15 @@ def _take(descriptor: int) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_UN)
             time.sleep(0.001)
     raise BlockingIOError
+
+
+def _holder_text(path: Path) -> str:
+    """Who holds a lock, from what it wrote there; a lock just taken may be empty still."""
+    try:
+        holder = json.loads(path.read_text(errors="replace"))
+        return f"process {holder['pid']} on {holder.get('host', 'this machine')}, since {holder['start']}"
+    except (ValueError, KeyError, TypeError):
+        return "it has just begun"
 
 
 def is_locked(path: Path) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from labkit.errors import RecordError
-from labkit.record.files import iterate_json_lines, read_lines
+from labkit.record.files import read_lines
 from labkit.record.run import Run
 
 ROLLOUT_SCHEMA = pl.Schema(
@@ -119,16 +119,6 @@ def read_scored(
     return Rows(_errors_are_wrong(frame), rows.warnings + verdicts.warnings)
 
 
-def read_metrics(run: Run) -> pl.DataFrame:
-    """The logged training steps of a run; columns are what was logged.
-
-    Raises:
-        RecordError: a line in the middle is damaged; names the file and the line.
-    """
-    lines = list(iterate_json_lines(run.metrics_path))
-    return pl.from_dicts(lines, infer_schema_length=None) if lines else pl.DataFrame()
-
-
 def newest(frame: pl.DataFrame) -> pl.DataFrame:
     """One row for each rollout: that of its last attempt."""
     return frame.sort("attempt", maintain_order=True).unique(KEY, keep="last", maintain_order=True)
@@ -187,7 +177,8 @@ def _read_segment(path: Path, schema: pl.Schema, salvage: bool) -> Rows:
         if damaged and not salvage:
             raise RecordError(
                 f"{path}, line {damaged[0]} is damaged",
-                "restore the file from a copy, or read what is left with --salvage",
+                "restore the file from a copy; or remove the line and --resume, which makes its rollout again; "
+                "labkit report RUN --salvage reads past it",
             )
         warnings += [f"{path}, line {number}: damaged, left out" for number in damaged]
         frame = _parse(data, schema) if data else pl.DataFrame(schema=schema)

@@ -92,24 +92,30 @@ def _verdict_line(verdict: Verdict) -> str:
 
 
 class RowWriter:
-    """The only writer of one segment: `rows/<attempt>-<worker>.jsonl`."""
+    """The only writer of one segment: `rows/<attempt>-<worker>.jsonl`, made when there is something to write."""
 
     def __init__(self, rows_dir: Path, attempt: int, worker: int = 0) -> None:
-        self._file = LineFile(rows_dir / f"{attempt:04d}-{worker:02d}.jsonl", exclusive=True)
+        self._path = rows_dir / f"{attempt:04d}-{worker:02d}.jsonl"
+        self._file: LineFile | None = None
 
     def append(self, rows: Iterable[Rollout]) -> None:
         """Write a batch with one sync: after this returns, a crash no longer loses it."""
-        self._file.append(_encode_lines(_rollout_line(row) for row in rows))
+        lines = _encode_lines(_rollout_line(row) for row in rows)
+        if lines:
+            self._file = self._file or LineFile(self._path, exclusive=True)
+            self._file.append(lines)
 
     def close(self) -> None:
         """End the segment."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
 
 class VerdictWriter:
     """The writer of `scores/<score hash>.jsonl`. Not synced: a lost verdict is computed again from its row."""
 
     def __init__(self, path: Path) -> None:
+        path.parent.mkdir(exist_ok=True)  # verdicts may be thrown away, folder and all
         self._file = LineFile(path)
 
     def append(self, verdicts: Iterable[Verdict]) -> None:

@@ -156,13 +156,30 @@ class Run:
         return ask
 
     def prompts(self) -> list[dict[str, Any]]:
-        """The prompts, in the order in which they were asked for."""
-        return list(iterate_json_lines(self.prompts_path)) if self.prompts_path.exists() else []
+        """The prompts, in the order in which they were asked for.
+
+        Raises:
+            RecordError: the file is missing, damaged, or holds fewer than were asked for.
+        """
+        if not self.prompts_path.exists():
+            raise RecordError(f"{self.prompts_path} is missing", "restore it from a copy; the rows are intact")
+        prompts = list(iterate_json_lines(self.prompts_path))
+        if len(prompts) < self.ask().num_prompts:
+            missing = self.ask().num_prompts - len(prompts)
+            raise RecordError(
+                f"{self.prompts_path} lacks {missing} prompts", "restore it from a copy; the rows are intact"
+            )
+        return prompts
 
     def result(self) -> dict[str, Any] | None:
-        """What the last completion wrote; None before the first."""
-        path = self.result_path
-        return read_json(path) if path.exists() else None
+        """What the last completion wrote; None before the first.
+
+        A damaged file counts as none: it is worked out again from the rows when the run is resumed.
+        """
+        try:
+            return read_json(self.result_path)
+        except RecordError:
+            return None
 
     def status(self) -> Status:
         """`running` while a process holds the lock, `done` when nothing asked for is owed, else `interrupted`."""
@@ -284,8 +301,11 @@ def iso(time: datetime) -> str:
     return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def find_run(reference: str, runs_dir: Path) -> Run:
+def find_run(reference: str, runs_dir: Path, command: str | None = None) -> Run:
     """The run a user means: a path, a whole name, any part of a name that fits one run only, or `last`.
+
+    Args:
+        command: `last` is the last run of this command; None is the last of any
 
     Raises:
         RecordError: none fits, or several do.
@@ -293,12 +313,15 @@ def find_run(reference: str, runs_dir: Path) -> Run:
     if (Path(reference) / "run.json").exists():
         return open_run(Path(reference))
     paths = list(run_paths(runs_dir))
-    if reference == "last" and paths:
+    if reference == "last":
+        paths = [path for path in paths if command in (None, path.parent.name)]
+        if not paths:
+            raise RecordError(f"there is no run{f' of labkit {command}' if command else ''} under {runs_dir} yet")
         return open_run(max(paths, key=lambda path: path.name))
     fits = [path for path in paths if path.name == reference] or [path for path in paths if reference in path.name]
-    if len(fits) == 1:
+    if len(fits) == 1 and reference:
         return open_run(fits[0])
-    if not fits:
+    if not fits or not reference:
         raise RecordError(f"no run {reference!r} under {runs_dir}", "labkit runs list shows the runs there are")
     names = ", ".join(sorted(path.name for path in fits)[:5])
     raise RecordError(f"{len(fits)} runs fit {reference!r}: {names}", "give more of the name")

@@ -169,6 +169,9 @@ def _notes(
         least, most = int(counts.num_rollouts.min()), int(counts.num_rollouts.max())
         if least != most:
             notes.append(f"{counts.arm.key}: prompts have {least} to {most} rollouts; k goes up to the fewest")
+    sizes = {counts.arm.key: len(counts.num_rollouts) for counts in arms}
+    if len(set(sizes.values())) > 1:
+        notes.append("the arms answer different prompts: " + ", ".join(f"{key} {size}" for key, size in sizes.items()))
     if strangers := sorted(set(rollouts["arm"].unique()) - set(known)):
         notes.append(f"rows of arms that were never asked for are left out: {', '.join(strangers)}")
     return notes + [warning for part in parts for warning in part.warnings]
@@ -182,5 +185,5 @@ def _unfinished(part: Part) -> str:
 
 
 def _engine_text(run: Run) -> str:
-    parts = (config_value(run.manifest, "engine.name"), config_value(run.manifest, "engine.version"))
+    parts = (config_value(run.manifest, f"engine.{key}") for key in ("name", "version", "noise"))
     return " ".join(str(part) for part in parts if part) or "an unknown engine"

@@ -6,24 +6,25 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from labkit.config.commands import SweepConfig
+from labkit.config.base import Resolved
 from labkit.record.run import Run
 from labkit.rollouts.experiment import Experiment, prepare
 from labkit.rollouts.plan import Batch, nothing_done, owed_batches
-from labkit.rollouts.session import refuse_other_base, refuse_other_seed, wanted
+from labkit.rollouts.session import SweepT, refuse_other_base, refuse_other_seed, wanted
 from labkit.rollouts.work import already_done, generate_batch
 from labkit.tasks.base import Prompt
 
 _ROW_BYTES = 330  # a row and its verdict without the text, as JSON
 
 
-def estimate(config: SweepConfig, say: Callable[[str], None], run: Run | None = None) -> dict[str, Any]:
+def estimate(resolved: Resolved[SweepT], say: Callable[[str], None], run: Run | None = None) -> dict[str, Any]:
     """Load everything, do the first owed batch of each arm without writing it, and reckon up the rest.
 
     Returns:
         `num_prompts`, `arms` (each `key`, `num_rollouts`, `owed`), `owed`, `num_bytes`, `duration_s`, `load_s`,
         `probe_rollouts`.
     """
+    config = resolved.config
     began = time.monotonic()
     known = [] if run is None else [Prompt.from_json(line) for line in run.prompts()]
     experiment = prepare(config, say, known)
@@ -32,7 +33,7 @@ def estimate(config: SweepConfig, say: Callable[[str], None], run: Run | None = 
     if run is not None:
         refuse_other_seed(run, config)
         refuse_other_base(run, experiment)
-        ask = run.ask().joined(wanted(run.ask(), run.manifest["config"], experiment))
+        ask = run.ask().joined(wanted(run.ask(), resolved, experiment))
     done = nothing_done(ask) if run is None else already_done(run, ask, experiment)
     plan = list(owed_batches(ask, config.generation.batch_size, done))
     found: dict[str, Any] = {"num_prompts": ask.num_prompts, "arms": [], "owed": 0, "num_bytes": 0}

@@ -35,6 +35,8 @@ class Experiment:
     """What every rollout rests on; runs that share it can be merged."""
     score: dict[str, Any]
     """What every verdict rests on."""
+    parents: list[dict[str, str]]
+    """The runs that made something of it, each `run`, `role`, `hash`."""
 
     @property
     def ask(self) -> Ask:
@@ -82,6 +84,9 @@ def prepare(config: SweepConfig, say: Callable[[str], None], known: Sequence[Pro
     engine = _load(folder, config)
     encoded = [engine.encode(prompt) for prompt in joined.values()]
     about = engine.describe()
+    unknown = sum(about["unknown_token_id"] in prompt.token_ids for prompt in encoded)
+    if unknown and about["unknown_token_id"] is not None:
+        say(f"{unknown} of {len(encoded)} prompts hold text that this model's tokenizer does not know")
     max_new_tokens = config.generation.max_new_tokens or settings.get("max_new_tokens") or DEFAULT_MAX_NEW_TOKENS
     base = {
         "model": folder.weights_fingerprint(),
@@ -96,10 +101,13 @@ def prepare(config: SweepConfig, say: Callable[[str], None], known: Sequence[Pro
         "end_of_turn": about["end_of_turn_ids"],
     }
     score = {"scorer": task.scorer, "golds": task.data_fingerprint}
-    return Experiment(config, task, list(joined.values()), list(joined), encoded, engine, max_new_tokens, base, score)
+    parents = folder.parents()
+    return Experiment(
+        config, task, list(joined.values()), list(joined), encoded, engine, max_new_tokens, base, score, parents
+    )
 
 
 def _load(folder: ModelFolder, config: SweepConfig) -> Engine:
-    from labkit.models.torch_engine import load_engine
+    from labkit.models.loading import load_engine
 
     return load_engine(folder, config.model)

@@ -20,6 +20,14 @@ from labkit.tasks.base import Prompt
 SweepT = TypeVar("SweepT", bound=SweepConfig)
 
 
+RUN_ORIGIN = "run "
+"""What the origin of a value begins with that a resumed run was asked before."""
+
+_SWEEP_KEYS = {
+    "temperatures", "sigmas", "greedy", "generation.top_p", "generation.top_k", "generation.repetition_penalty",
+}  # fmt: skip
+
+
 def start(resolved: Resolved[SweepT], experiment: Experiment, observer: Observer) -> Run:
     """Make a run for an experiment and carry it out."""
     run = create_run(
@@ -35,42 +43,47 @@ def start(resolved: Resolved[SweepT], experiment: Experiment, observer: Observer
     return run
 
 
-def resume(run: Run, config: SweepConfig, say: Callable[[str], None], observer: Observer) -> Run:
-    """Carry out what a run owes, and what `config` asks beyond that.
+def resume(run: Run, resolved: Resolved[SweepT], say: Callable[[str], None], observer: Observer) -> Run:
+    """Carry out what a run owes, and what is asked beyond that.
 
     Raises:
         RecordError: the config has another base, scorer, engine or seed than the run; says which keys differ.
     """
-    refuse_other_seed(run, config)
+    refuse_other_seed(run, resolved.config)
     with run.working() as attempt:
         known = [Prompt.from_json(line) for line in run.prompts()]
-        experiment = prepare(config, say, known)
+        experiment = prepare(resolved.config, say, known)
         refuse_other_base(run, experiment)
         new = experiment.prompts[len(known) :]
         if new:
             run.add_prompts([prompt.as_json() for prompt in new])
         before = run.ask()
-        ask = before.joined(wanted(before, run.manifest["config"], experiment))
+        ask = before.joined(wanted(before, resolved, experiment))
         if ask != before:
             run.note("asked", ask=ask.as_json())
         Worker(run, experiment, attempt, observer).carry_out(ask)
     return run
 
 
-def wanted(before: Ask, recorded: Mapping[str, object], experiment: Experiment) -> Ask:
-    """What a resumed run is asked for now.
+def wanted(before: Ask, resolved: Resolved[SweepT], experiment: Experiment) -> Ask:
+    """What a resumed run is asked for now, beside what it was asked before.
 
-    A config that differs in its sweep asks for those arms; one that differs in `num_rollouts` alone asks every arm of
-    the run for that many, those that were added later too; otherwise only what was asked before is owed.
+    Values of the sweep that were given now are arms of their own, with the rollouts given now or else the run's most.
+    `num_rollouts` alone is for every arm of the run, those that were added later too.
     """
-    config = experiment.config
-    changed = {key for key, value in config.as_json().items() if recorded[key] != value}
+    config = resolved.config
+    given = {
+        key for key, origin in resolved.origins.items() if origin != "default" and not origin.startswith(RUN_ORIGIN)
+    }
     num_prompts = len(experiment.prompts)
-    if changed & {"temperatures", "sigmas", "generation", "greedy"}:
-        return Ask(num_prompts, sweep_arms(config))
-    if "num_rollouts" in changed:
-        arms = ((arm, 1 if arm.method == "greedy" else config.num_rollouts) for arm, _ in before.arms)
-        return Ask(num_prompts, tuple(arms))
+    most = max((count for _, count in before.arms), default=1)
+    num_rollouts = config.num_rollouts if "num_rollouts" in given else most
+    if given & _SWEEP_KEYS:
+        arms = sweep_arms(config.model_copy(update={"num_rollouts": num_rollouts}))
+        return Ask(num_prompts, arms)
+    if "num_rollouts" in given:
+        arms = tuple((arm, 1 if arm.method == "greedy" else num_rollouts) for arm, _ in before.arms)
+        return Ask(num_prompts, arms)
     return Ask(num_prompts, before.arms)
 
 
@@ -114,7 +127,7 @@ def _manifest(resolved: Resolved[SweepT], experiment: Experiment) -> dict[str, o
         "engine": _engine(experiment),
         "provenance": capture(),
         "first_prompt": {"text": first.text, "token_ids": list(first.token_ids)},
-        "parents": [],
+        "parents": experiment.parents,
     }
 
 

@@ -87,11 +87,18 @@ class Worker:
             verdicts.close()
         self.experiment.engine.perturb(None)
         result = summarise(ask, tally) | {
-            "timings": {"attempt_s": time.monotonic() - began},
+            "timings": self._timings(owed, time.monotonic() - began),
             "tokens": {"prompt": tally.num_prompt_tokens, "generated": tally.num_tokens},
             "warnings": list(self.experiment.task.notes),
         }
         self.run.finish(result, owed=num_owed(done), num_asked=ask.num_rollouts)
+
+    def _timings(self, owed: int, attempt_s: float) -> dict[str, float]:
+        """Seconds of this attempt and of all; an attempt that had nothing to do leaves them as they were."""
+        before: dict[str, float] = (self.run.result() or {}).get("timings", {})
+        if owed == 0 and before:
+            return before
+        return {"attempt_s": attempt_s, "total_s": before.get("total_s", 0.0) + attempt_s}
 
     def _do(self, batch: Batch, done: Done, rows: RowWriter, verdicts: VerdictWriter, tally: Tally) -> int:
         """One batch, from the weights to the disk; gives the number of rollouts that were owed."""
@@ -139,7 +146,8 @@ class Worker:
 
     def _score_what_has_no_verdict(self, position: dict[str, int]) -> None:
         """A crash can come between a batch's rows and its verdicts: score those rows now."""
-        there = read_verdicts(self.run, self.run.score_hash, columns=[]).frame
+        # Verdicts are not synced: what a power cut damaged in their middle is made again, too.
+        there = read_verdicts(self.run, self.run.score_hash, columns=[], salvage=True).frame
         missing = read_rollouts(self.run).frame.join(there, on=[*KEY, "attempt"], how="anti")
         if not missing.height:
             return

@@ -7,6 +7,7 @@ from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import stdtrit
 
 
 def wilson(successes: float, n: float, level: float = 0.95) -> tuple[float, float]:
@@ -34,17 +35,19 @@ def wilson(successes: float, n: float, level: float = 0.95) -> tuple[float, floa
     return low, high
 
 
-def wilson_mean(values: npt.ArrayLike, level: float = 0.95) -> tuple[float, float]:
+def wilson_mean(values: npt.ArrayLike, level: float = 0.95, *, num_trials: float | None = None) -> tuple[float, float]:
     """Interval of the mean of values in [0, 1], one value a prompt.
 
-    Wilson's interval at the effective sample size `p (1 - p) / (s^2 / n)`, as survey statistics use it for estimates
-    with a design effect (Dean & Pagano 2015, doi 10.1093/jssam/smv024). Prompts are the sampling unit, so what varies
-    between rollouts of one prompt is already in the spread of its value. For values that are all 0 or 1 it is Wilson's
-    interval itself; where all prompts agree it is Wilson's at n prompts and does not shrink to a point.
+    Prompts are the sampling unit, so what varies between rollouts of one prompt is already in the spread of its value.
+    Zeros and ones have Wilson's interval itself. Other values have Wilson's at the effective sample size `p (1 - p) /
+    (s^2 / n)`, scaled by the squared ratio of the normal to the t quantile with n - 1 degrees of freedom, because s is an
+    estimate (Korn & Graubard 1998, Survey Methodology 24). Where all prompts agree there is no spread to learn from,
+    and the interval is Wilson's at n prompts: it never shrinks to a point.
 
     Args:
         values: (P,) in [0, 1], P of at least 1
         level: coverage
+        num_trials: independent trials behind all values together, which the effective size cannot exceed
 
     Raises:
         ValueError: no values, or a value outside [0, 1].
@@ -55,7 +58,10 @@ def wilson_mean(values: npt.ArrayLike, level: float = 0.95) -> tuple[float, floa
     if not ((array >= 0) & (array <= 1)).all():
         raise ValueError("a value lies outside [0, 1]")
     n, mean = array.size, min(max(float(array.mean()), 0.0), 1.0)
-    spread = float(array.var())  # population variance: p (1 - p) exactly for zeros and ones
-    most = mean * (1 - mean)
-    effective = n * most / spread if spread > 1e-12 and most > 0 else float(n)
+    if n == 1 or np.isin(array, (0.0, 1.0)).all() or array.var() < 1e-12:
+        return wilson(mean * n, n, level)
+    quantile = 0.5 + level / 2
+    scale = NormalDist().inv_cdf(quantile) / float(stdtrit(n - 1, quantile))
+    effective = n * mean * (1 - mean) / float(array.var(ddof=1)) * scale**2
+    effective = min(effective, num_trials or math.inf)
     return wilson(mean * effective, effective, level)

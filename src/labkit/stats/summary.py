@@ -39,5 +39,6 @@ def pass_at_k_rates(num_rollouts: npt.ArrayLike, num_correct: npt.ArrayLike, ks:
     rates = {}
     for k in ks:
         values = np.atleast_1d(pass_at_k(num_rollouts, num_correct, k))  # (P,)
-        rates[k] = Rate(float(values.mean()), *wilson_mean(values))
+        # Draws of k that share no rollout are independent; there are no more of them than this.
+        rates[k] = Rate(float(values.mean()), *wilson_mean(values, num_trials=float(np.sum(num_rollouts)) / k))
     return rates

@@ -76,8 +76,11 @@ class Task(Protocol):
     """Name and version of the scoring rules, such as `countdown-exact-1`; part of the score hash."""
     data_fingerprint: str
     """Hash of the whole data source (not of the slice in use), so that a slice may grow."""
-    notes: Sequence[str]
-    """Facts about the data that the user should see once (unsolvable problems, repeated rows)."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Facts that the user should see once: unsolvable problems, repeated rows, a scorer that failed."""
+        ...
 
     def prompts(self, *, preset: str | None, offset: int, num_prompts: int | None) -> list[Prompt]:
         """The slice `[offset, offset + num_prompts)` of the task's split, under a prompt preset; None is all that follow.

@@ -34,17 +34,11 @@ class PromptFileTask:
         data = _read(path)
         self._path = path
         self.data_fingerprint = hashlib.blake2b(data, digest_size=16).hexdigest()
-        found: dict[str, Prompt] = {}
-        lines = data.split(b"\n")
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                prompt = _parse_line(line, f"{path}, line {number}", number)
-                found.setdefault(prompt.id, prompt)
-        if not found:
+        lines = [(number, line) for number, line in enumerate(data.split(b"\n"), start=1) if line.strip()]
+        if not lines:
             raise InputError(f"{path} holds no prompts", 'write one object a line: {"prompt": "…", "answer": "…"}')
-        self._prompts = list(found.values())
-        repeated = sum(bool(line.strip()) for line in lines) - len(found)
-        self.notes: Sequence[str] = [f"{path}: {repeated} repeated prompts count once"] if repeated else []
+        found = [_parse_line(line, f"{path}, line {number}", number) for number, line in lines]
+        self._prompts, self.notes = distinct(found, path)
 
     def prompts(self, *, preset: str | None, offset: int, num_prompts: int | None) -> list[Prompt]:
         """The slice of the file; there are no presets, because the file holds the wording."""
@@ -60,6 +54,15 @@ class PromptFileTask:
             return Score(False, 0.0, said, "no_reference")
         correct = said in map(_spaced, answers)
         return Score(correct, float(correct), said, "equal" if correct else "different")
+
+
+def distinct(prompts: Sequence[Prompt], path: Path) -> tuple[list[Prompt], Sequence[str]]:
+    """The first of each prompt, and a note on how many repeat one."""
+    found: dict[str, Prompt] = {}
+    for prompt in prompts:
+        found.setdefault(prompt.id, prompt)
+    repeated = len(prompts) - len(found)
+    return list(found.values()), [f"{path}: {repeated} repeated prompts count once"] if repeated else []
 
 
 def take(prompts: Sequence[Prompt], offset: int, num_prompts: int | None, where: str) -> list[Prompt]:

@@ -25,7 +25,7 @@ from typing import Any
 
 from labkit.errors import InputError
 from labkit.tasks.base import Prompt, Score
-from labkit.tasks.prompt_file import checked_messages, take
+from labkit.tasks.prompt_file import checked_messages, distinct, take
 
 _MODULE = "labkit_user_task"
 
@@ -45,16 +45,23 @@ class PythonFileTask:
         module = _run(path, source)
         self._path = path
         self._score = _function(module, "score", path)
-        self.data_fingerprint = hashlib.blake2b(source + split.encode(), digest_size=16).hexdigest()
-        self.scorer = f"python-{self.data_fingerprint[:12]}"
-        found: dict[str, Prompt] = {}
+        self.scorer = f"python-{hashlib.blake2b(source, digest_size=6).hexdigest()}"
         given = list(_call_prompts(_function(module, "prompts", path), path, split))
-        for position, value in enumerate(given):
-            prompt = _as_prompt(value, f"{path}: prompt {position}", position)
-            found.setdefault(prompt.id, prompt)
-        self._prompts = list(found.values())
-        repeated = len(given) - len(found)
-        self.notes: Sequence[str] = [f"{path}: {repeated} repeated prompts count once"] if repeated else []
+        self._prompts, self._repeats = distinct(
+            [_as_prompt(value, f"{path}: prompt {position}", position) for position, value in enumerate(given)], path
+        )
+        # Of the prompts and not of the file: a mended scorer is another scorer, but the rollouts stay what they are.
+        content = json.dumps([prompt.as_json() for prompt in self._prompts], sort_keys=True)
+        self.data_fingerprint = hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
+        self._failures: list[str] = []
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Repeated prompts, and what score() failed on up to now."""
+        if not self._failures:
+            return self._repeats
+        failed = f"{self._path}: score() failed on {len(self._failures)} rollouts, which count as wrong; first: "
+        return [*self._repeats, failed + self._failures[0]]
 
     def prompts(self, *, preset: str | None, offset: int, num_prompts: int | None) -> list[Prompt]:
         """The slice of what the file's `prompts` gave."""
@@ -63,20 +70,22 @@ class PythonFileTask:
         return take(self._prompts, offset, num_prompts, str(self._path))
 
     def score(self, prompt: Prompt, text: str) -> Score:
-        """What the file's `score` says.
-
-        Raises:
-            InputError: it failed, or gave something that is no verdict.
-        """
+        """What the file's `score` says; where it fails or gives no verdict the rollout is wrong, and `notes` says so."""
         try:
             verdict = self._score(prompt, text)
-        except Exception as error:  # the user's code may raise anything
-            raise InputError(f"{self._path}: score() failed on {text[:80]!r}: {error!r}", "mend score()") from error
+        except Exception as error:  # the user's code may raise anything, and one odd text must not end a run
+            return self._failure(f"{error!r} on {text[:80]!r}")
         if isinstance(verdict, Score) and math.isfinite(verdict.reward):
             return verdict
         if isinstance(verdict, (bool, int, float)) and math.isfinite(verdict):
             return Score(verdict >= 1, float(verdict), text.strip(), "python")
-        raise InputError(f"{self._path}: score() gave {verdict!r}", "return a bool, a finite number, or a Score")
+        return self._failure(
+            f"it gave {verdict!r} on {text[:80]!r}; it should give a bool, a finite number, or a Score"
+        )
+
+    def _failure(self, what: str) -> Score:
+        self._failures.append(what)
+        return Score(False, 0.0, None, "scorer_failed")
 
 
 def _read(path: Path) -> bytes:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from safetensors import SafetensorError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Qwen2Config, Qwen2ForCausalLM, set_seed
 
 from labkit.config.base import Resolved, stable_digest
 from labkit.config.commands import TrainConfig
 from labkit.config.training import ArchitectureConfig
 from labkit.config.yaml_text import dump
-from labkit.errors import MachineError, RecordError
+from labkit.errors import ConfigError, MachineError, RecordError
 from labkit.models.engine import Decoding
 from labkit.models.folder import find_model
-from labkit.models.torch_engine import TorchEngine, choose_device, is_out_of_memory, load_engine
+from labkit.models.loading import choose_device, load_engine
+from labkit.models.torch_engine import TorchEngine, is_out_of_memory
 from labkit.record.files import (
     LineFile,
+    disk_error,
     iterate_json_lines,
     json_line,
     write_atomically,
@@ -117,7 +121,7 @@ def _carry_out(
     checkpoints_dir.mkdir(parents=True, exist_ok=True)
     newest = newest_checkpoint(checkpoints_dir)
     first_step = 0 if newest is None else checkpoint_step(newest)
-    _forget_metrics_after(run, first_step)
+    _forget_metrics_after(run, first_step, config.optimisation.num_steps)
     observer.started(run, config.optimisation.num_steps, first_step)
     log = LineFile(run.metrics_path)
 
@@ -129,34 +133,24 @@ def _carry_out(
         return evaluate_greedy(engine, examples, config.evaluation.max_new_tokens)
 
     try:
-        train_sft(
-            config,
-            model=engine.model,
-            tokenizer=engine.tokenizer,
-            examples=examples,
-            encode_prompt=lambda example: engine.encode(example.prompt).token_ids,
-            checkpoints_dir=checkpoints_dir,
-            on_log=on_log,
-            evaluate=evaluate,
-        )
-        engine.model.train(False)
-        final = evaluate() if examples.held_out else {}
-        if final:
-            on_log(config.optimisation.num_steps, final)
-    except (RuntimeError, MemoryError) as error:
-        if is_out_of_memory(error):
-            raise MachineError("the training does not fit into memory", "lower optimisation.batch_size") from None
-        raise
+        with _machine_errors(checkpoints_dir):
+            train_sft(
+                config,
+                model=engine.model,
+                tokenizer=engine.tokenizer,
+                examples=examples,
+                encode_prompt=lambda example: engine.encode(example.prompt).token_ids,
+                checkpoints_dir=checkpoints_dir,
+                on_log=on_log,
+                evaluate=evaluate,
+            )
+            engine.model.train(False)
+            final = evaluate() if examples.held_out else {}
+            if final:
+                on_log(config.optimisation.num_steps, final)
+            _save_final(run, config, engine, examples)
     finally:
         log.close()
-    asked_as = {"prompt_preset": examples.preset} if examples.preset else {}
-    with quiet_transformers():
-        save_model(
-            engine.model,
-            engine.tokenizer,
-            asked_as | {"max_new_tokens": config.evaluation.max_new_tokens},
-            final_model_dir(run),
-        )
     result = {
         "num_steps": config.optimisation.num_steps,
         "metrics": final | _last_training_metrics(run),
@@ -166,12 +160,41 @@ def _carry_out(
     run.finish(result, owed=0, num_asked=0)
 
 
+@contextmanager
+def _machine_errors(folder: Path) -> Iterator[None]:
+    """What torch, safetensors and the Trainer raise when memory or disk run out, in labkit's words."""
+    try:
+        yield
+    except OSError as error:
+        raise disk_error(error, folder) from None
+    except (RuntimeError, MemoryError, SafetensorError) as error:
+        if is_out_of_memory(error):
+            raise MachineError("the training does not fit into memory", "lower optimisation.micro_batch_size") from None
+        if any(words in str(error) for words in ("os error 27", "os error 28", "file write failed", "failed writing")):
+            raise MachineError(
+                f"no room to write {folder}: {error}", "free some space, and go on with --resume"
+            ) from None
+        raise
+
+
+def _save_final(run: Run, config: TrainConfig, engine: TorchEngine, examples: Examples) -> None:
+    """The trained model, with what its folder says of how it wants to be asked."""
+    settings: dict[str, Any] = {"prompt_preset": examples.preset} if examples.preset else {}
+    settings["max_new_tokens"] = config.evaluation.max_new_tokens
+    with quiet_transformers():
+        save_model(engine.model, engine.tokenizer, settings, final_model_dir(run))
+
+
 def _first_engine(config: TrainConfig) -> TorchEngine:
     """The model as it is before the first step."""
     if config.model is not None:
-        engine = load_engine(find_model(config.model), config.model)
+        # Half precision rounds small updates away, so a model is trained in float32 unless it is asked otherwise.
+        dtype = "float32" if config.model.dtype == "auto" else config.model.dtype
+        _refuse_other_gpu(config.model.device)
+        engine = load_engine(find_model(config.model), config.model.model_copy(update={"dtype": dtype}))
         engine.model.requires_grad_(True)
         return engine
+    _refuse_other_gpu(config.device)
     assert config.architecture is not None and config.tokenizer is not None  # the config class sees to it
     architecture = config.architecture
     tokenizer = build_word_tokenizer(
@@ -183,6 +206,13 @@ def _first_engine(config: TrainConfig) -> TorchEngine:
     model = _new_model(architecture, tokenizer)
     model.to(device=choose_device(config.device))  # type: ignore[call-arg]
     return TorchEngine(model, tokenizer)
+
+
+def _refuse_other_gpu(device: str) -> None:
+    """The Trainer takes the first GPU that it sees, whatever device the model is on."""
+    if device.startswith("cuda:") and device != "cuda:0":
+        number = device.partition(":")[2]
+        raise ConfigError(f"training cannot be put on {device}", f"CUDA_VISIBLE_DEVICES={number} makes it the first")
 
 
 def _new_model(architecture: ArchitectureConfig, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
@@ -198,10 +228,11 @@ def _new_model(architecture: ArchitectureConfig, tokenizer: PreTrainedTokenizerB
     )
 
 
-def _forget_metrics_after(run: Run, step: int) -> None:
-    """Steps after the checkpoint are done again, and must not stand twice."""
+def _forget_metrics_after(run: Run, step: int, num_steps: int) -> None:
+    """Steps after the checkpoint are done again, and must not stand twice; so is the evaluation after the last."""
     if run.metrics_path.exists():
-        kept = [line for line in iterate_json_lines(run.metrics_path) if line["step"] <= step]
+        lines = iterate_json_lines(run.metrics_path)
+        kept = [line for line in lines if line["step"] <= step and (line["step"] < num_steps or "loss" in line)]
         write_atomically(run.metrics_path, b"".join(json_line(line) for line in kept))
 
 
@@ -242,5 +273,5 @@ def _manifest(resolved: Resolved[TrainConfig], engine: TorchEngine, examples: Ex
         "engine": {"name": engine.name, "version": engine.version, **engine.describe()},
         "provenance": capture(),
         "first_prompt": {"text": first.text, "token_ids": list(first.token_ids)},
-        "parents": [],
+        "parents": find_model(config.model).parents() if config.model else [],
     }

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
+from labkit.config.base import nearest
 from labkit.errors import InputError
 
 
@@ -17,6 +17,6 @@ def check_choice(what: str, given: str, known: Iterable[str]) -> None:
     names = list(known)
     if given in names:
         return
-    nearest = get_close_matches(given, names, n=1)
-    suggestion = f"did you mean {nearest[0]!r}? " if nearest else ""
+    guess = nearest(given, names)
+    suggestion = f"did you mean {guess!r}? " if guess else ""
     raise InputError(f"Countdown has no {what} {given!r} here", f"{suggestion}known: {', '.join(names)}")
