@@ -236,7 +236,7 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from labkit.record.files import exclusive_lock
-with exclusive_lock(Path(sys.argv[1]), {"pid": 4711, "host": "there"}):
+with exclusive_lock(Path(sys.argv[1]), {"pid": 4711, "host": "there", "start": "noon"}):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -250,7 +250,9 @@ def test_a_lock_is_refused_with_its_holder_named_and_goes_with_its_process(tmp_p
     assert said(holder) == "held"
     assert is_locked(path)
     with (
-        pytest.raises(RecordError, match=r"another process is working on .*4711.*there") as caught,
+        pytest.raises(
+            RecordError, match=r"another process is working on .*: process 4711 on there, since noon"
+        ) as caught,
         exclusive_lock(path, {}),
     ):
         pytest.fail("both hold the lock")

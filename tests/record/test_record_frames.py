@@ -167,7 +167,7 @@ def test_workers_of_one_attempt_write_segments_of_their_own(make_run: Make, roll
     write_rows(run, [rollout(1)], worker=1)
     assert read_rollouts(run).frame["index"].to_list() == [0, 1]
     with pytest.raises(RecordError, match="File exists"):
-        RowWriter(run.rows_dir, 1, 1)
+        write_rows(run, [rollout(2)], worker=1)
 
 
 def test_rollouts_are_told_apart_by_prompt_arm_and_index(make_run: Make, rollout: MakeRow) -> None:

@@ -152,7 +152,7 @@ def test_a_run_is_running_while_a_process_holds_it_then_interrupted_then_done(ma
     assert worker.stdout is not None
     assert worker.stdout.readline() == "1\n"
     assert run.status() == "running"
-    with pytest.raises(RecordError, match=f'"pid":{worker.pid}') as caught, run.working():
+    with pytest.raises(RecordError, match=f"process {worker.pid} on ") as caught, run.working():
         pytest.fail("two processes work on one run")
     assert str(run.path) in caught.value.message
     worker.send_signal(signal.SIGKILL)
@@ -324,8 +324,8 @@ def test_a_damaged_result(make_run: Make, content: str) -> None:
     run = make_run()
     finish(run)
     run.result_path.write_text(content)
-    with pytest.raises(RecordError, match=r"result\.json is damaged"):
-        run.status()
+    assert run.result() is None
+    assert run.status() == "interrupted"
     with run.working():
         run.finish({}, owed=0, num_asked=2)
     assert run.status() == "done", "finishing again mends it"
@@ -366,14 +366,37 @@ def test_a_whole_name_wins_over_a_part_of_another(make_run: Make, tmp_path: Path
 
 def test_a_reference_that_fits_none_or_several_is_refused(make_run: Make, tmp_path: Path) -> None:
     runs_dir = tmp_path / "runs"
-    for reference in ("last", "alpha"):
-        with pytest.raises(RecordError, match=f"no run '{reference}' under"):
+    for reference, reason in (
+        ("last", "there is no run under"),
+        ("alpha", "no run 'alpha' under"),
+        ("", "no run '' under"),
+    ):
+        with pytest.raises(RecordError, match=reason):
             find_run(reference, runs_dir)
     names = sorted(make_run(slug="alpha").id for _ in range(2))
     with pytest.raises(RecordError, match="2 runs fit 'alpha'") as caught:
         find_run("alpha", runs_dir)
     assert all(name in caught.value.message for name in names)
     assert caught.value.hint == "give more of the name"
+
+
+def test_the_last_run_may_be_that_of_a_command(make_run: Make, tmp_path: Path) -> None:
+    run = make_run()
+    assert find_run("last", tmp_path / "runs", run.command).id == run.id
+    with pytest.raises(RecordError, match="there is no run of labkit train under"):
+        find_run("last", tmp_path / "runs", "train")
+
+
+@pytest.mark.parametrize("lost", ["file", "line"])
+def test_lost_prompts_are_named(make_run: Make, lost: str) -> None:
+    run = make_run()
+    lines = run.prompts_path.read_bytes().splitlines(keepends=True)
+    assert len(run.prompts()) == len(lines) >= run.ask().num_prompts
+    run.prompts_path.unlink()
+    if lost == "line":
+        run.prompts_path.write_bytes(b"".join(lines[: run.ask().num_prompts - 1]))
+    with pytest.raises(RecordError, match=r"prompts\.jsonl (is missing|lacks 1 prompts)"):
+        run.prompts()
 
 
 def test_only_whole_runs_are_listed(make_run: Make, tmp_path: Path) -> None:

@@ -30,15 +30,18 @@ def test_an_overview_lists_damaged_runs_and_never_fails(tmp_path):
         "newer": ("run.json", '{"schema": 99}'),
         "strange": ("run.json", json.dumps(json.loads((good.path / "run.json").read_text()) | {"ask": 5})),
         "events": ("events.jsonl", "garbage\n{}\n"),
-        "result": ("result.json", "[]"),
         "parquet": ("rows.parquet", "no parquet"),
     }
     for slug, (name, content) in damages.items():
         run = record_run(tmp_path, {GREEDY: ["+"]}, slug=slug)
         (run.path / name).write_text(content)
+    rebuilt = record_run(tmp_path, {GREEDY: ["+"]}, slug="result")
+    rebuilt.result_path.write_text("[]")  # derived: resuming works it out again
     (tmp_path / "sample" / "empty-folder").mkdir()
     found = report([], tmp_path)
-    assert [row["run"] for table in found.tables for row in table.rows] == [good.id]
+    (table,) = found.tables
+    assert [row["run"] for row in table.rows] == ["2 runs"]
+    assert any(good.id in note and rebuilt.id in note for note in table.notes)
     assert len(found.notes) == len(damages)
     for slug in damages:
         assert any(f"-{slug}-" in note for note in found.notes)

@@ -18,8 +18,8 @@ from labkit.rollouts.estimate import estimate
 def estimate_resumed(run: Run, **values: Any) -> dict[str, Any]:
     given = {key.replace("__", "."): value for key, value in values.items()}
     kind = PerturbConfig if run.command == "perturb" else SampleConfig
-    resolved = resolve(kind, [Layer("run", run.manifest["config"]), Layer("test", given)])
-    return estimate(resolved.config, print, run)
+    resolved = resolve(kind, [Layer(f"run {run.id}", run.manifest["config"]), Layer("test", given)])
+    return estimate(resolved, print, run)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -32,7 +32,7 @@ def owed(found: dict[str, Any]) -> dict[str, int]:
 
 def test_a_fresh_sweep_owes_everything_and_nothing_is_written(tiny_folder: Path, tmp_path: Path) -> None:
     resolved = config(SampleConfig, tiny_folder, tmp_path / "runs", temperatures=[0.5, 1.0])
-    found = estimate(resolved.config, print)
+    found = estimate(resolved, print)
     assert not (tmp_path / "runs").exists()
     assert found["num_prompts"] == 5
     assert owed(found) == {"greedy": 5, "temperature=0.5": 20, "temperature=1": 20}
@@ -67,7 +67,7 @@ def test_the_bytes_are_those_that_the_sweep_then_takes(tiny_folder: Path, tmp_pa
     resolved = config(SampleConfig, tiny_folder, tmp_path / "x", temperatures=[0.5, 1.0], num_rollouts=32)
     run = sample(tiny_folder, tmp_path, num_rollouts=32)
     written = sum(path.stat().st_size for name in ("rows", "scores") for path in (run.path / name).glob("*.jsonl"))
-    assert estimate(resolved.config, print)["num_bytes"] == pytest.approx(written, rel=0.3)
+    assert estimate(resolved, print)["num_bytes"] == pytest.approx(written, rel=0.3)
 
 
 def test_dry_run_of_the_command_line(labkit: Any, tiny_folder: Path, tmp_path: Path) -> None:

@@ -27,10 +27,14 @@ def prompts(found: PythonFileTask) -> list[Prompt]:
 
 
 def verdict(tmp_path: Path, returned: str) -> Score:
+    return graded(tmp_path, returned)[1]
+
+
+def graded(tmp_path: Path, returned: str) -> tuple[PythonFileTask, Score]:
     found = task(
         tmp_path, f"from labkit.tasks.base import Score\n{PROMPTS}def score(prompt, text):\n    return {returned}\n"
     )
-    return found.score(prompts(found)[0], " 4 ")
+    return found, found.score(prompts(found)[0], " 4 ")
 
 
 def test_dicts_and_prompts_and_generators(tmp_path: Path) -> None:
@@ -86,13 +90,15 @@ def test_what_a_score_may_be(tmp_path: Path, returned: str, correct: bool, rewar
     "returned", ["None", "'yes'", "[True]", "float('nan')", "float('inf')", "Score(1, float('nan'), None, 'x')"]
 )
 def test_what_a_score_may_not_be(tmp_path: Path, returned: str) -> None:
-    with pytest.raises(InputError, match=r"mine\.py: score\(\) gave"):
-        verdict(tmp_path, returned)
+    task, found = graded(tmp_path, returned)
+    assert (found.correct, found.reward, found.rule) == (False, 0.0, "scorer_failed")
+    assert "mine.py: score() failed on 1 rollouts, which count as wrong; first: it gave" in task.notes[-1]
 
 
-def test_a_failing_score_names_the_file_the_text_and_the_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"mine\.py: score\(\) failed on ' 4 ': ZeroDivisionError"):
-        verdict(tmp_path, "1 / 0")
+def test_a_failing_score_is_wrong_and_says_on_which_text(tmp_path: Path) -> None:
+    task, found = graded(tmp_path, "1 / 0")
+    assert (found.correct, found.rule) == (False, "scorer_failed")
+    assert "ZeroDivisionError('division by zero') on ' 4 '" in task.notes[-1]
 
 
 @pytest.mark.parametrize(
