@@ -64,7 +64,7 @@ def test_two_processes_on_one_run(tiny_folder: Path, tmp_path: Path) -> None:
     output = second.communicate(timeout=60)[0].decode()
     assert second.returncode == 2
     assert "another process is working on" in output
-    assert f'"pid":{first.pid}' in output
+    assert f"process {first.pid} on " in output
     assert first.poll() is None
     stop(first, signal.SIGKILL)
     assert only_run(tmp_path / "runs").status() == "interrupted"

@@ -166,7 +166,7 @@ def test_compact_says_bytes_before_and_after_and_only_once(tmp_path):
 def test_compact_all_passes_over_unfinished_and_damaged_runs(tmp_path):
     stopped = record_run(tmp_path, {WARM: ["+."]}, done=False)
     broken = record_run(tmp_path, {WARM: ["+."]}, slug="broken")
-    (broken.path / "result.json").write_text("{")
+    (broken.path / "run.json").write_text("{")
     done = run_runs("compact", "--all", "--runs-dir", tmp_path)
     assert (done.exit_code, done.stdout) == (0, "")
     assert broken.id in done.stderr

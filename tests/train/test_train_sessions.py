@@ -197,7 +197,12 @@ def test_micro_batches_learn_the_same(tmp_path: Path) -> None:
 def test_going_on_from_a_model_changes_its_weights_and_keeps_its_tokenizer(tiny_folder: Path, tmp_path: Path) -> None:
     model = {"id": str(tiny_folder), "device": "cpu"}
     run = train(
-        tmp_path, model=model, architecture=None, tokenizer=None, optimisation={"num_steps": 4, "batch_size": 16}
+        tmp_path,
+        model=model,
+        device="auto",
+        architecture=None,
+        tokenizer=None,
+        optimisation={"num_steps": 4, "batch_size": 16},
     )
     before = load_engine(find_model(ModelConfig(**model)), ModelConfig(**model))
     assert run.manifest["base"]["first_weights"] == before.weights_digest()

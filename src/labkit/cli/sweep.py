@@ -31,11 +31,20 @@ def run_sweep(schema: type[SweepT], sweep_key: str, asked: Asked) -> None:
     from labkit.rollouts.experiment import prepare
     from labkit.rollouts.session import resume, start
 
+    said: list[str] = []
+
+    def note(text: str) -> None:
+        said.append(text)
+        say(text)
+
     with SweepProgress() as progress:
         if run is None:
-            run = start(resolved, prepare(resolved.config, say), progress)
+            run = start(resolved, prepare(resolved.config, note), progress)
         else:
-            run = resume(run, resolved, say, progress)
+            run = resume(run, resolved, note, progress)
+    for warning in (run.result() or {}).get("warnings", []):
+        if warning not in said:  # learned on the way
+            say(warning)
     print_table([run], as_json=asked.json)
     say(f"recorded in {run.path}")
 
