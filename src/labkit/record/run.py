@@ -316,7 +316,8 @@ def find_run(reference: str, runs_dir: Path, command: str | None = None) -> Run:
     if reference == "last":
         paths = [path for path in paths if command in (None, path.parent.name)]
         if not paths:
-            raise RecordError(f"there is no run{f' of labkit {command}' if command else ''} under {runs_dir} yet")
+            what = "run" if command is None else f"run of labkit {command}"
+            raise RecordError(f"there is no {what} under {runs_dir} yet", "labkit runs list shows the runs there are")
         return open_run(max(paths, key=lambda path: path.name))
     fits = [path for path in paths if path.name == reference] or [path for path in paths if reference in path.name]
     if len(fits) == 1 and reference:
