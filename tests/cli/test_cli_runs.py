@@ -247,3 +247,11 @@ def test_watch_is_ended_by_ctrl_c_with_its_exit_code(tmp_path, monkeypatch):
 
     monkeypatch.setattr("labkit.report.watching.watch", press_ctrl_c)
     assert run_runs("watch", "--runs-dir", tmp_path).exit_code == 130
+
+
+def test_list_names_a_folder_that_lost_its_manifest(tmp_path):
+    run = record_run(tmp_path, {WARM: ["+-"]})
+    (run.path / "run.json").unlink()
+    done = run_runs("list", "--runs-dir", tmp_path)
+    assert done.exit_code == 0
+    assert f"{run.path} holds rows but no run.json" in done.stderr

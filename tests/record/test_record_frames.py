@@ -15,6 +15,7 @@ from labkit.record.files import LineFile, json_line
 from labkit.record.frames import (
     ROLLOUT_SCHEMA,
     VERDICT_SCHEMA,
+    read_many,
     read_rollouts,
     read_scored,
     read_verdicts,
@@ -341,3 +342,15 @@ def log_metrics(run: Run, *lines: dict[str, object]) -> None:
     log = LineFile(run.metrics_path)
     log.append(b"".join(map(json_line, lines)))
     log.close()
+
+
+def test_many_runs_are_one_frame(make_run: Make, rollout: MakeRow) -> None:
+    first, second, empty = make_run(), make_run(), make_run()
+    write_rows(first, [rollout(0), rollout(1)])
+    write_rows(second, [rollout(0)])
+    write_verdicts(first, [Verdict("p0", "temperature=0.4", 1, 1, True, 1.0, "x", "r")])
+    frame = read_many([first, second, empty]).frame
+    assert frame.columns[:5] == ["run", "prompt", "arm", "index", "attempt"]
+    assert frame.group_by("run").len().sort("run").rows() == sorted([(first.id, 2), (second.id, 1)])
+    assert frame.filter(run=first.id)["correct"].to_list() == [None, True]
+    assert read_many([]).frame.height == 0

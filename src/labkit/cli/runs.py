@@ -45,6 +45,8 @@ def _list(
     format = chosen_format(json=as_json, csv=as_csv)
     table = runs_table(runs_dir, command=command, limit=limit)
     if not table.rows and format is None:
+        for note in table.notes:
+            say(f"note: {note}")
         say(f"there are no runs under {runs_dir}; labkit sample and labkit perturb make some")
         return
     print_tables([table], format=format)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,6 +117,24 @@ def read_scored(
     verdicts = read_verdicts(run, run.score_hash, columns=["correct"], salvage=salvage)
     frame = rows.frame.join(verdicts.frame, on=[*KEY, "attempt"], how="left")
     return Rows(_errors_are_wrong(frame), rows.warnings + verdicts.warnings)
+
+
+def read_many(
+    runs: Iterable[Run],
+    *,
+    columns: Sequence[str] = ("seed", "finish_reason", "num_tokens", "error"),
+    salvage: bool = False,
+) -> Rows:
+    """`read_scored` over any number of runs, one below the other, with the column `run` in front.
+
+    A rollout that stands in several runs stands here several times; `prompt`, `arm`, `index` and `seed` together tell
+    draws apart.
+    """
+    read = [(run.id, read_scored(run, columns=columns, salvage=salvage)) for run in runs]
+    wanted = {name: ROLLOUT_SCHEMA[name] for name in _with_key(columns, ROLLOUT_SCHEMA)}
+    empty = pl.DataFrame(schema={"run": pl.String, **wanted, "correct": pl.Boolean})
+    frames = [rows.frame.select(pl.lit(name).alias("run"), *empty.columns[1:]) for name, rows in read]
+    return Rows(pl.concat([empty, *frames]), tuple(warning for _, rows in read for warning in rows.warnings))
 
 
 def newest(frame: pl.DataFrame) -> pl.DataFrame:

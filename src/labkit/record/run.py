@@ -338,6 +338,15 @@ def run_paths(runs_dir: Path) -> Iterator[Path]:
                 yield Path(path)
 
 
+def headless_paths(runs_dir: Path) -> Iterator[Path]:
+    """Folders that hold rows but have lost their `run.json`."""
+    if runs_dir.is_dir():
+        for command in _folders(runs_dir):
+            for path in map(Path, _folders(command)):
+                if not (path / "run.json").exists() and any(path.glob("rows/*.jsonl")):
+                    yield path
+
+
 def _folders(path: Path | str) -> list[str]:
     """Folders in a folder, by name; hidden ones, such as a run that is being removed, are none."""
     return sorted(entry.path for entry in os.scandir(path) if not entry.name.startswith(".") and entry.is_dir())

@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from labkit.record.run import Run, open_run, run_paths
+from labkit.record.run import Run, headless_paths, open_run, run_paths
 from labkit.report.naming import DAMAGE, config_value, damage_text
 from labkit.report.table import Cell, Table
 from labkit.report.training import last_logged
@@ -28,6 +28,7 @@ def runs_table(runs_dir: Path, *, command: str | None = None, limit: int | None 
     newest = islice(sorted(paths, key=lambda path: path.name, reverse=True), limit)
     notes: list[str] = []
     rows = list(_rows(newest, notes))
+    notes += [f"{path} holds rows but no run.json: restore it from a copy" for path in headless_paths(runs_dir)]
     expendable = ("name", "created", "task", "asked", "command")
     return Table("runs", f"runs in {runs_dir}", _COLUMNS, rows, notes, expendable)
 
