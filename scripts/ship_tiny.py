@@ -13,8 +13,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from labkit.record.catalog import find_run
 from labkit.record.files import iterate_json_lines, write_json_atomically
-from labkit.record.run import Run, find_run
+from labkit.record.run import Run
 
 TARGET = Path(__file__).parents[1] / "src" / "labkit" / "models" / "builtin" / "countdown-tiny"
 KEPT = ("schema", "command", "created", "seed", "config", "config_digest", "base", "base_hash", "score", "score_hash")

@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 
 from labkit.cli import runs
 from labkit.errors import ConfigError, RecordError
+from labkit.record.catalog import run_paths
 from labkit.record.files import is_locked
-from labkit.record.run import open_run, run_paths
+from labkit.record.run import open_run
 from labkit.report.watching import watch
 
 WORKING_CHILD = """

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from labkit.config.yaml_text import load_mapping
+from labkit.record.catalog import find_run
 from labkit.record.compaction import compact
 from labkit.record.frames import read_rollouts, read_scored, read_verdicts
 from labkit.record.identity import Arm, components_hash, draw_seed
-from labkit.record.run import Ask, Run, find_run, open_run
+from labkit.record.run import Ask, Run, open_run
 from labkit.record.schema import SCHEMA
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labkit.errors import RecordError
+from labkit.record.catalog import find_run, run_paths
 from labkit.record.frames import read_rollouts
 from labkit.record.identity import Arm
-from labkit.record.run import Ask, Run, create_run, find_run, open_run, run_paths, slugify
+from labkit.record.run import Ask, Run, create_run, open_run, slugify
 from labkit.record.schema import SCHEMA
 
 Start = Callable[..., "subprocess.Popen[str]"]

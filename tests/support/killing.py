@@ -9,7 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-from labkit.record.run import Run, open_run, run_paths
+from labkit.record.catalog import run_paths
+from labkit.record.run import Run, open_run
 
 
 def launch(cwd: Path, *arguments: str | Path) -> subprocess.Popen[bytes]:

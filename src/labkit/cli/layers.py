@@ -21,7 +21,8 @@ from labkit.config.base import (
 )
 from labkit.config.commands import COMMANDS
 from labkit.errors import ConfigError, RecordError
-from labkit.record.run import Run, find_run
+from labkit.record.catalog import find_run
+from labkit.record.run import Run
 
 ConfigT = TypeVar("ConfigT", bound=Config)
 

@@ -59,7 +59,7 @@ def _show(
 
     from rich.console import Console
 
-    from labkit.record.run import find_run
+    from labkit.record.catalog import find_run
     from labkit.report.inspection import events_text, facts, origins, run_as_json
 
     found = find_run(run, runs_dir)
@@ -82,7 +82,7 @@ def _show(
 
 def _watch(run: RunArgument = "last", runs_dir: RunsDir = DEFAULT_RUNS_DIR, verbose: Verbose = False) -> None:
     from labkit.cli.console import say
-    from labkit.record.run import find_run
+    from labkit.record.catalog import find_run
 
     found = find_run(run, runs_dir)
     try:
@@ -101,7 +101,7 @@ def _diff(
     as_csv: Csv = False,
     verbose: Verbose = False,
 ) -> None:
-    from labkit.record.run import find_run
+    from labkit.record.catalog import find_run
     from labkit.report.inspection import difference_table
     from labkit.report.render import chosen_format, print_tables
 
@@ -121,7 +121,7 @@ def _compact(
 ) -> None:
     from labkit.cli.console import say
     from labkit.errors import ConfigError
-    from labkit.record.run import find_run
+    from labkit.record.catalog import find_run
     from labkit.report.packing import finished_runs, is_loose, pack
     from labkit.report.render import print_tables
 
@@ -150,8 +150,9 @@ def _rm(
 ) -> None:
     from labkit.cli.console import say
     from labkit.errors import ConfigError
+    from labkit.record.catalog import find_run
     from labkit.record.removal import remove
-    from labkit.record.run import find_run, refuse_if_running
+    from labkit.record.run import refuse_if_running
 
     chosen = list({run.path.resolve(): run for run in (find_run(name, runs_dir) for name in runs)}.values())
     for run in chosen:

@@ -7,7 +7,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from labkit.record.run import Run, headless_paths, open_run, run_paths
+from labkit.record.catalog import headless_paths, run_paths
+from labkit.record.run import Run, open_run
 from labkit.report.naming import DAMAGE, config_value, damage_text
 from labkit.report.table import Cell, Table
 from labkit.report.training import last_logged

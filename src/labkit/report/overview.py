@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labkit.errors import RecordError
-from labkit.record.run import Run, find_run, open_run, run_paths
+from labkit.record.catalog import find_run, run_paths
+from labkit.record.run import Run, open_run
 from labkit.report.naming import unless_damaged
 from labkit.report.pass_at_k import check_ks, pool_table
 from labkit.report.pool import Part, pool, read_part, refuse_unlike

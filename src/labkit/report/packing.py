@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from labkit.record.catalog import run_paths
 from labkit.record.compaction import compact
-from labkit.record.run import Run, open_run, run_paths
+from labkit.record.run import Run, open_run
 from labkit.report.naming import unless_damaged
 from labkit.report.table import Cell, Table
 
