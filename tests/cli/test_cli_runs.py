@@ -5,7 +5,7 @@ import sys
 
 import pytest
 import typer
-from recorded_runs import BASE, GREEDY, NOISY, SCORE, WARM, new_run, record_run, write_rows
+from recorded_runs import BASE, GREEDY, NOISY, SCORE, WARM, new_run, record_run, record_training, write_rows
 from typer.testing import CliRunner
 
 from labkit.cli import runs
@@ -256,3 +256,10 @@ def test_list_names_a_folder_that_lost_its_manifest(tmp_path):
     done = run_runs("list", "--runs-dir", tmp_path)
     assert done.exit_code == 0
     assert f"{run.path} holds rows but no run.json" in done.stderr
+
+
+def test_a_training_is_listed_with_its_steps(tmp_path):
+    record_training(tmp_path, metrics=[{"step": 50, "loss": 1.5}], done=False)
+    done = run_runs("list", "--json", "--runs-dir", tmp_path)
+    (row,) = json.loads(done.stdout)["tables"][0]["rows"]
+    assert (row["status"], row["done"], row["headline"]) == ("interrupted", 50, "loss 1.5")

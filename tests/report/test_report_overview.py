@@ -1,18 +1,10 @@
 import json
 
 import pytest
-from recorded_runs import GREEDY, WARM, record_run
+from recorded_runs import GREEDY, WARM, record_run, record_training
 
 from labkit.errors import ConfigError, RecordError
 from labkit.report.overview import report
-
-
-def record_training(runs_dir, *, metrics, result=None, done=True):
-    run = record_run(runs_dir, {}, command="train", done=False, config={"model": {"id": "tiny"}})
-    run.metrics_path.write_text("".join(json.dumps(line) + "\n" for line in metrics))
-    if done:
-        run.finish(result or {}, owed=0, num_asked=0)
-    return run
 
 
 def test_runs_that_cannot_be_merged_stand_apart(tmp_path):

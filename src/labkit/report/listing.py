@@ -52,19 +52,32 @@ def run_row(run: Run) -> dict[str, Cell]:
     result = run.result()
     status = run.status_with(result)
     finished = result if status == "done" else None
-    asked = finished["num_asked"] if finished else run.ask().num_rollouts
+    done, asked = _steps(run) if run.command == "train" else _rollouts(run, finished, result)
     return {
         "run": run.id,
         "command": run.command,
         "name": run.manifest.get("name"),
         "model": config_value(run.manifest, "config.model.id"),
-        "task": config_value(run.manifest, "config.task.name"),
+        "task": config_value(run.manifest, "config.task.name") or config_value(run.manifest, "config.examples.name"),
         "status": status,
-        "done": asked if finished else min(asked, _num_rows(run, result)),
+        "done": done,
         "asked": asked,
         "headline": _headline(run, result),
         "created": run.manifest["created"],
     }
+
+
+def _steps(run: Run) -> tuple[int, int | None]:
+    """Optimiser steps that a training has logged, and those it was asked for."""
+    return last_logged(run).get("step", 0), config_value(run.manifest, "config.optimisation.num_steps")
+
+
+def _rollouts(run: Run, finished: dict[str, Any] | None, result: dict[str, Any] | None) -> tuple[int, int]:
+    """Rollouts that a run has, and those it was asked for."""
+    if finished:
+        return finished["num_asked"], finished["num_asked"]
+    asked = run.ask().num_rollouts
+    return min(asked, _num_rows(run, result)), asked
 
 
 def _num_rows(run: Run, result: dict[str, Any] | None) -> int:
