@@ -267,7 +267,10 @@ def test_messages_name_the_layer_a_value_came_from(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("assignments", "message"),
     [
-        (["task.name=chess"], 'task.name: a task\'s name is countdown, jsonl or python (got "chess"), from flag --set'),
+        (
+            ["task.name=chess"],
+            'task.name: a task\'s name is countdown, jsonl, python or world (got "chess"), from flag --set',
+        ),
         (["task.name=jsonl"], "task.path: a jsonl task needs it"),
         (
             ["task.name=jsonl", "task.path=x", "task.preset=short"],

@@ -8,12 +8,14 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from labkit.config.base import Config
+from labkit.config.data import DataConfig
 from labkit.config.sections import CountdownTask, GenerationConfig, ModelConfig, TaskConfig
 from labkit.config.training import (
     ArchitectureConfig,
     CountdownExamples,
     EvaluationConfig,
     ExamplesConfig,
+    Interval,
     OptimisationConfig,
     TokenizerConfig,
 )
@@ -44,12 +46,17 @@ class RunConfig(Config):
     """The run's seed; every draw is a function of it and of what is drawn."""
 
 
-class SweepConfig(RunConfig):
-    """What `sample` and `perturb` share: prompts, rollouts, and a greedy baseline beside the sweep."""
+class RolloutConfig(RunConfig):
+    """What every command that makes rollouts is asked."""
 
     model: ModelConfig = ModelConfig()
     task: TaskConfig = CountdownTask()
     generation: GenerationConfig = GenerationConfig()
+
+
+class SweepConfig(RolloutConfig):
+    """What `sample` and `perturb` share: a sweep, and a greedy baseline beside it."""
+
     num_rollouts: Annotated[int, Field(ge=1, lt=2**31)] = 512
     """Rollouts a prompt and value of the sweep."""
     greedy: bool = True
@@ -78,6 +85,25 @@ class PerturbConfig(SweepConfig):
         return self
 
 
+class EvalConfig(RolloutConfig):
+    """`labkit eval`: one way of decoding, over the prompts of one task or of many data sets, with one model load."""
+
+    command: Literal["eval"] = "eval"
+    temperature: Annotated[float, Field(ge=0)] = 0.0
+    """0 decodes greedily."""
+    num_rollouts: Annotated[int, Field(ge=1, lt=2**31)] = 1
+    """Rollouts a prompt."""
+
+    @model_validator(mode="after")
+    def _greedy_is_alone(self) -> EvalConfig:
+        if self.temperature == 0 and (self.num_rollouts > 1 or self.generation.top_p != 1 or self.generation.top_k):
+            raise ValueError(
+                "at temperature 0 every rollout is the same: num_rollouts, generation.top_p and generation.top_k "
+                "need a temperature above 0"
+            )
+        return self
+
+
 class TrainConfig(RunConfig):
     """`labkit train`: supervised training of a causal model, from scratch or from a checkpoint."""
 
@@ -93,8 +119,13 @@ class TrainConfig(RunConfig):
     examples: ExamplesConfig = CountdownExamples()
     optimisation: OptimisationConfig = OptimisationConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
-    checkpoint_every: Annotated[int, Field(ge=1)] = 100
-    """Optimiser steps between checkpoints; the newest two are kept."""
+    loss_on: Literal["completion", "all"] = "completion"
+    """Tokens that the loss is taken on: those of completions, or `all`, the prompt's too."""
+    checkpoint_every: Interval = 100
+    """Optimiser steps between checkpoints, or a part of the run."""
+    keep_checkpoints: Literal["newest", "all"] = "newest"
+    """`newest` keeps the two that a killed training may go on from; `all` keeps the weights of every one, and those
+    before the first step."""
     log_every: Annotated[int, Field(ge=1)] = 10
     """Optimiser steps between lines of `metrics.jsonl`."""
 
@@ -112,5 +143,58 @@ class TrainConfig(RunConfig):
         return self
 
 
-COMMANDS: dict[str, type[RunConfig]] = {"sample": SampleConfig, "perturb": PerturbConfig, "train": TrainConfig}
+class ProbeConfig(Config):
+    """A linear map from hidden states to the coordinates of cities, fitted on some and measured on others."""
+
+    method: Literal["linear", "ridge", "lasso"] = "linear"
+    """Least squares, or with an L2 (alpha 10) or L1 penalty."""
+    train: str = "region:.* && city_id:^[1-9]"
+    """Filter of the cities that it is fitted on, over the columns of `cities.csv`; ids are padded text there."""
+    test: str = "region:.* && city_id:^[1-9]"
+    """Filter of the cities that it is measured on, those it was fitted on left out."""
+    num_train: Annotated[int, Field(ge=2)] = 3250
+    """Most cities to fit on."""
+    num_test: Annotated[int, Field(ge=1)] = 1250
+    """Most cities to measure on."""
+    generalisation_train: str = "region:^(?!Atlantis)"
+    """Filter of the extracted cities that the probe of generalisation is fitted on."""
+    generalisation_test: str = "region:^Atlantis$"
+    """Filter of the extracted cities that it must generalise to."""
+    num_baseline: Annotated[int, Field(ge=1)] = 100
+    """Cities like those it was fitted on, held out as a baseline."""
+    generalisation_num_train: Annotated[int, Field(ge=2)] = 4000
+    """Most cities that the probe of generalisation is fitted on."""
+
+
+class ExtractConfig(RunConfig):
+    """`labkit extract`: hidden states of a model for every city, and what can be read from them."""
+
+    command: Literal["extract"] = "extract"
+    model: ModelConfig = ModelConfig()
+    checkpoints: Literal["final", "last", "all"] | Annotated[tuple[int, ...], Field(min_length=1)] = "final"
+    """Which weights of a training run: one by its word, all numbered ones, or a list of steps."""
+    cities: Path = Path("data/world/cities.csv")
+    """The cities, as `labkit data build` writes them."""
+    prompt_format: str | None = None
+    """`TASK_firstcity_last_and_trans`: the task's prompt up to what follows the first city, read at the last digit and
+    at that separator; null takes the task from what the model was trained on."""
+    layers: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (5,)
+    """Hidden states after these blocks; 0 is the embeddings."""
+    num_cities: Annotated[int, Field(ge=2)] | None = None
+    """Most cities to extract; null is those the probe asks for."""
+    batch_size: Annotated[int, Field(ge=1)] = 512
+    """Most prompts in a forward pass."""
+    probe: ProbeConfig = ProbeConfig()
+    pca_components: tuple[Annotated[int, Field(ge=1)], ...] = (2, 4, 6, 8, 10)
+    """Numbers of principal components that coordinates are read from as well; empty for none."""
+
+
+COMMANDS: dict[str, type[Config]] = {
+    "sample": SampleConfig,
+    "perturb": PerturbConfig,
+    "train": TrainConfig,
+    "eval": EvalConfig,
+    "extract": ExtractConfig,
+    "data": DataConfig,
+}
 """Every command that takes a config, by the value of the config's `command`."""

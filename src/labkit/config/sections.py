@@ -16,7 +16,10 @@ class ModelConfig(Config):
     """Which weights, and how they are held."""
 
     id: str = "builtin:countdown-tiny"
-    """A hub id, a folder in Hugging Face format, or `builtin:NAME`."""
+    """A hub id, a folder in Hugging Face format, `builtin:NAME`, a training run's folder, or `run:NAME` for the newest
+    finished training of that name (or id) in the runs folder."""
+    checkpoint: Annotated[str, Field(pattern=r"^(final|last|\d+)$")] = "final"
+    """Which weights of a training run: `final`, `last` (the numbered checkpoint of the highest step), or a step."""
     revision: str | None = None
     """Branch, tag or commit of a hub id; null is its default branch."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
@@ -79,6 +82,22 @@ class PythonTask(Config):
     """Most prompts to take after the offset; null takes them all."""
 
 
+class WorldTask(Config):
+    """Geometric questions about cities, from data sets made by `labkit data build`."""
+
+    name: Literal["world"]
+    data: Path = Path("data/world")
+    """The folder that holds the data sets."""
+    evaluations: tuple[str, ...] | None = None
+    """Names of the data sets to ask from; null is every task on Atlantis, every task, and `multi_task`."""
+    split: Split = "test"
+    """Which split of each."""
+    offset: Annotated[int, Field(ge=0)] = 0
+    """Rows of each evaluation to pass over."""
+    num_prompts: Annotated[int, Field(ge=1)] | None = None
+    """Most rows of each evaluation, drawn with the seed of the data set; null is up to 10,000."""
+
+
 def _task_name(value: object) -> object:
     return value.get("name", "countdown") if isinstance(value, dict) else getattr(value, "name", None)
 
@@ -86,11 +105,12 @@ def _task_name(value: object) -> object:
 TaskConfig = Annotated[
     Annotated[CountdownTask, Tag("countdown")]
     | Annotated[PromptFileTask, Tag("jsonl")]
-    | Annotated[PythonTask, Tag("python")],
+    | Annotated[PythonTask, Tag("python")]
+    | Annotated[WorldTask, Tag("world")],
     Discriminator(
         _task_name,
         custom_error_type="task",
-        custom_error_message="a task's name is countdown, jsonl or python",
+        custom_error_message="a task's name is countdown, jsonl, python or world",
     ),
 ]
 

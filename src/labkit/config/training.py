@@ -10,6 +10,8 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from labkit.config.base import Config
 
 Count = Annotated[int, Field(ge=1)]
+Interval = Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)]
+"""Optimiser steps, or a part of the run below 1, rounded up to whole steps."""
 
 
 class ArchitectureConfig(Config):
@@ -35,13 +37,34 @@ class ArchitectureConfig(Config):
     """Standard deviation of the first weights."""
 
 
-class TokenizerConfig(Config):
+class WordTokenizerConfig(Config):
     """A word-level tokenizer: one token for every integer of a range and every listed word."""
 
+    name: Literal["words"] = "words"
     integer_range: tuple[int, int]
     """Smallest and largest integer with a token of its own."""
     words: tuple[str, ...]
     """Other tokens: operators, tags, words."""
+
+
+class CharacterTokenizerConfig(Config):
+    """The 98 tokens of the world-cities experiment: four specials and the printable ASCII characters but the space."""
+
+    name: Literal["characters"]
+
+
+def _tokenizer_name(value: object) -> object:
+    return value.get("name", "words") if isinstance(value, dict) else getattr(value, "name", None)
+
+
+TokenizerConfig = Annotated[
+    Annotated[WordTokenizerConfig, Tag("words")] | Annotated[CharacterTokenizerConfig, Tag("characters")],
+    Discriminator(
+        _tokenizer_name,
+        custom_error_type="tokenizer",
+        custom_error_message="a tokenizer's name is words or characters",
+    ),
+]
 
 
 class CountdownExamples(Config):
@@ -68,25 +91,40 @@ class PromptFileExamples(Config):
     """The file; its last `evaluation.num_prompts` prompts are held out."""
 
 
+class DatasetExamples(Config):
+    """A data set on disk in Hugging Face format, as `labkit data build` makes it; shuffled anew each epoch."""
+
+    name: Literal["dataset"]
+    path: Path
+    """The folder of the data set: splits `train` and `validation`, with the columns `text` and `task_type`."""
+
+
 def _examples_name(value: object) -> object:
     return value.get("name", "countdown") if isinstance(value, dict) else getattr(value, "name", None)
 
 
 ExamplesConfig = Annotated[
-    Annotated[CountdownExamples, Tag("countdown")] | Annotated[PromptFileExamples, Tag("jsonl")],
+    Annotated[CountdownExamples, Tag("countdown")]
+    | Annotated[PromptFileExamples, Tag("jsonl")]
+    | Annotated[DatasetExamples, Tag("dataset")],
     Discriminator(
         _examples_name,
         custom_error_type="examples",
-        custom_error_message="examples are named countdown or jsonl",
+        custom_error_message="examples are named countdown, jsonl or dataset",
     ),
 ]
 
 
 class OptimisationConfig(Config):
-    """AdamW under a learning-rate schedule."""
+    """An optimiser under a learning-rate schedule."""
 
     num_steps: Count = 400
     """Optimiser steps."""
+    num_epochs: Annotated[float, Field(gt=0)] | None = None
+    """Passes over the examples; given, it stands for `num_steps`."""
+    optimiser: Literal["adamw", "muon"] = "adamw"
+    """`muon` orthogonalises the updates of the matrices between the embeddings and the output, and leaves the rest to
+    AdamW; small models learn in fewer steps with it."""
     batch_size: Count = 512
     """Examples a step."""
     micro_batch_size: Count | None = None
@@ -97,6 +135,8 @@ class OptimisationConfig(Config):
     """How the rate falls to 0 after the warm-up."""
     warmup_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.05
     """Part of the steps in which the rate rises from 0."""
+    warmup_steps: Annotated[int, Field(ge=0)] | None = None
+    """Steps in which the rate rises from 0; given, it stands for `warmup_fraction`."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """Decoupled weight decay."""
     adam_beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
@@ -105,8 +145,8 @@ class OptimisationConfig(Config):
     """Decay of the second moment."""
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
     """Gradients are clipped to this norm."""
-    bf16: bool = False
-    """Compute in bfloat16 where that is safe; the weights keep their own format."""
+    autocast: Literal["bfloat16", "float16"] | None = None
+    """Compute in this format where that is safe; the weights keep their own. `float16` needs a GPU."""
 
     @model_validator(mode="after")
     def _whole_micro_batches(self) -> OptimisationConfig:
@@ -116,10 +156,10 @@ class OptimisationConfig(Config):
 
 
 class EvaluationConfig(Config):
-    """Greedy accuracy on held-out prompts."""
+    """Loss and greedy accuracy on held-out prompts."""
 
-    every: Count = 50
-    """Optimiser steps between evaluations; the end is always evaluated."""
+    every: Interval = 50
+    """Optimiser steps between evaluations, or a part of the run; the end is always evaluated."""
     num_prompts: Annotated[int, Field(ge=0)] = 128
     """Held-out prompts; 0 evaluates nothing."""
     max_new_tokens: Count = 16
