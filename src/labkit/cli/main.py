@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from labkit import __version__
-from labkit.cli import doctor, perturb, plot, report, runs, sample, train
+from labkit.cli import data, doctor, eval, extract, perturb, plot, report, runs, sample, train
 from labkit.errors import LabkitError
 
 app = typer.Typer(
@@ -25,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (sample, perturb, train, report, plot, runs, doctor):
+for module in (sample, perturb, eval, data, train, extract, report, plot, runs, doctor):
     module.register(app)
 
 EXIT_BUG = 70

@@ -31,6 +31,8 @@ Temperature = Annotated[float, Field(gt=0)]
 Temperatures = Annotated[tuple[Temperature, ...], Field(min_length=1), AfterValidator(_distinct)]
 Sigma = Annotated[float, Field(ge=0)]
 Sigmas = Annotated[tuple[Sigma, ...], Field(min_length=1), AfterValidator(_distinct)]
+Steps = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), AfterValidator(_distinct)]
+Layers = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), AfterValidator(_distinct)]
 
 
 class RunConfig(Config):
@@ -147,7 +149,7 @@ class ProbeConfig(Config):
     """A linear map from hidden states to the coordinates of cities, fitted on some and measured on others."""
 
     method: Literal["linear", "ridge", "lasso"] = "linear"
-    """Least squares, or with an L2 (alpha 10) or L1 penalty."""
+    """Least squares, or with an L2 (`ridge`, alpha 10) or L1 (`lasso`, alpha 1) penalty."""
     train: str = "region:.* && city_id:^[1-9]"
     """Filter of the cities that it is fitted on, over the columns of `cities.csv`; ids are padded text there."""
     test: str = "region:.* && city_id:^[1-9]"
@@ -155,13 +157,13 @@ class ProbeConfig(Config):
     num_train: Annotated[int, Field(ge=2)] = 3250
     """Most cities to fit on."""
     num_test: Annotated[int, Field(ge=1)] = 1250
-    """Most cities to measure on."""
+    """Most cities to measure on. In a world with fewer than both together a fifth is kept for it."""
     generalisation_train: str = "region:^(?!Atlantis)"
     """Filter of the extracted cities that the probe of generalisation is fitted on."""
     generalisation_test: str = "region:^Atlantis$"
     """Filter of the extracted cities that it must generalise to."""
     num_baseline: Annotated[int, Field(ge=1)] = 100
-    """Cities like those it was fitted on, held out as a baseline."""
+    """Most cities like those it was fitted on that are held out as a baseline; at most a quarter of them."""
     generalisation_num_train: Annotated[int, Field(ge=2)] = 4000
     """Most cities that the probe of generalisation is fitted on."""
 
@@ -171,22 +173,29 @@ class ExtractConfig(RunConfig):
 
     command: Literal["extract"] = "extract"
     model: ModelConfig = ModelConfig()
-    checkpoints: Literal["final", "last", "all"] | Annotated[tuple[int, ...], Field(min_length=1)] = "final"
-    """Which weights of a training run: one by its word, all numbered ones, or a list of steps."""
+    checkpoints: Literal["final", "last", "all"] | Steps = "final"
+    """Which weights of a training run: `final`, `last` (the numbered checkpoint of the highest step), `all` numbered ones
+    and the final model where it is not the last of them, or a list of steps."""
     cities: Path = Path("data/world/cities.csv")
     """The cities, as `labkit data build` writes them."""
     prompt_format: str | None = None
     """`TASK_firstcity_last_and_trans`: the task's prompt up to what follows the first city, read at the last digit and
     at that separator; null takes the task from what the model was trained on."""
-    layers: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (5,)
-    """Hidden states after these blocks; 0 is the embeddings."""
-    num_cities: Annotated[int, Field(ge=2)] | None = None
+    layers: Layers = (5,)
+    """Hidden states after these blocks; 0 is the embeddings, and the last is taken behind the final norm."""
+    num_cities: Annotated[int, Field(ge=3)] | None = None
     """Most cities to extract; null is those the probe asks for."""
     batch_size: Annotated[int, Field(ge=1)] = 512
     """Most prompts in a forward pass."""
     probe: ProbeConfig = ProbeConfig()
-    pca_components: tuple[Annotated[int, Field(ge=1)], ...] = (2, 4, 6, 8, 10)
+    pca_components: Annotated[tuple[Annotated[int, Field(ge=1)], ...], AfterValidator(_distinct)] = (2, 4, 6, 8, 10)
     """Numbers of principal components that coordinates are read from as well; empty for none."""
+
+    @model_validator(mode="after")
+    def _one_choice_of_weights(self) -> ExtractConfig:
+        if self.model.checkpoint != "final" and self.checkpoints != "final":
+            raise ValueError("checkpoints says which weights are extracted: leave model.checkpoint out")
+        return self
 
 
 COMMANDS: dict[str, type[Config]] = {
