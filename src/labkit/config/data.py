@@ -104,8 +104,8 @@ class DataConfig(Config):
     true_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """Part of the rows of `inside` and `crossing` whose answer is TRUE."""
     overlap: Literal["exclude", "count"] = "exclude"
-    """What happens to test and validation rows that ask about the cities of a training row: `exclude` draws others where
-    there are any, `count` leaves them; either way the manifest says how many are left."""
+    """Whether splits may ask the same question: `exclude` keeps test and validation apart from training, and refuses
+    sizes that leave it too little; `count` draws them independently. The manifest says how many rows overlap."""
     only: tuple[str, ...] | None = None
     """Names of the data sets to build, with what they are made from; null builds all."""
 
@@ -118,6 +118,10 @@ class DataConfig(Config):
         if not 2 <= self.perimeter_sizes[0] <= self.perimeter_sizes[1]:
             raise ValueError("perimeter_sizes are a fewest of at least 2 and a most")
         mixture = self.mixture
-        if mixture and (mixture.ordinary > self.ordinary.train or mixture.atlantis > self.atlantis.train):
-            raise ValueError("mixture takes more training rows than ordinary.train or atlantis.train has")
+        if mixture and mixture.ordinary > self.ordinary.train:
+            raise ValueError(
+                f"mixture.ordinary takes {mixture.ordinary} rows, ordinary.train has {self.ordinary.train}"
+            )
+        if mixture and max(mixture.atlantis, mixture.reminders) > self.atlantis.train:
+            raise ValueError(f"mixture takes more rows with Atlantis than the {self.atlantis.train} of atlantis.train")
         return self

@@ -1,0 +1,59 @@
+"""Live progress of building data sets on stderr; off a terminal, one line a finished data set."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from labkit.cli.console import say, stderr_console
+from labkit.tasks.world.recipes import PlannedSet
+
+
+class DataProgress:
+    """An `Observer` of `labkit.tasks.world.building` that draws; it holds the terminal while the block lasts."""
+
+    def __init__(self) -> None:
+        console = stderr_console()
+        self._shown = console.is_terminal
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("rows"),
+            TimeRemainingColumn(compact=True),
+            console=console,
+            transient=True,
+            disable=not self._shown,
+        )
+        self._began = 0.0
+        self._num_there = 0
+
+    def __enter__(self) -> DataProgress:
+        self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._progress.stop()
+        if self._num_there:
+            there = "1 data set was" if self._num_there == 1 else f"{self._num_there} data sets were"
+            say(f"{there} there already")
+
+    def started(self, planned: PlannedSet) -> None:
+        """The data set is being built."""
+        self._began = time.monotonic()
+        self._line = self._progress.add_task(planned.name, total=sum(planned.sizes.values()))
+
+    def advanced(self, num_rows: int) -> None:
+        """So many more rows of it are written."""
+        self._progress.update(self._line, advance=num_rows)
+
+    def finished(self, planned: PlannedSet, built: bool) -> None:
+        """The data set is there; `built` says whether it was made now or before."""
+        if not built:
+            self._num_there += 1
+            return
+        self._progress.remove_task(self._line)
+        num_rows = sum(planned.sizes.values())
+        say(f"{planned.name}: {num_rows:,} rows in {time.monotonic() - self._began:.1f} s")
