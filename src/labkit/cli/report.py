@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -19,11 +19,28 @@ Ks = Annotated[
 Salvage = Annotated[bool, typer.Option("--salvage", help="Read past damaged lines, and say how many there were.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show a traceback beside an error.")]
 RUN_HELP = "A run: its path, its name, a part of the name that fits only one, or last."
+RUN_OR_CSV_HELP = RUN_HELP + " Or a published table, a path that ends in .csv."
+ImprovementMode = Literal["monotone", "published"]
+Improvement = Annotated[
+    ImprovementMode | None,
+    typer.Option(
+        "--improvement",
+        help="Rules of normalised improvement where its formula has no value: none, or those of the published code."
+        "  [monotone]",
+        show_default=False,
+    ),
+]
+CkaFile = Annotated[
+    Path | None,
+    typer.Option("--cka", metavar="FILE", help="CSV of CKA between single-task models.", show_default=False),
+]
+Layer = Annotated[int | None, typer.Option("--layer", min=0, help="Layer of CKA.  [all]", show_default=False)]
 DEFAULT_RUNS_DIR = Path("runs")
 
 HELP = """Show what runs found, as tables.
 
-That is pass@k with 95 % intervals over prompts, and the last values of training runs.
+That is pass@k with 95 % intervals over prompts, the last values of training runs, what evaluations on the world measured
+with the normalised improvement and synergy of fine-tuned models, and what was read from hidden states.
 
 Named runs are merged into one table, where a rollout that stands in several counts once; they must rest on the same
 base and scorer. Without names every run is shown, and those that cannot be merged stand in tables of their own.
@@ -36,9 +53,37 @@ def register(app: typer.Typer) -> None:
 
 
 def _report(
-    runs: Annotated[list[str] | None, typer.Argument(help=RUN_HELP, show_default=False)] = None,
+    runs: Annotated[list[str] | None, typer.Argument(help=RUN_OR_CSV_HELP, show_default=False)] = None,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
+    kinds: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--table", metavar="KIND", help="Show this kind of table only; repeatable.  [all]", show_default=False
+        ),
+    ] = None,
     ks: Ks = None,
+    improvement: Improvement = None,
+    splits: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--split",
+            metavar="SPLIT",
+            help="Split synergy by contains:TASK[,TASK…] (any of them) or kind:error|accuracy|mixed; repeatable."
+            "  [contains:distance]",
+            show_default=False,
+        ),
+    ] = None,
+    cka: CkaFile = None,
+    layer: Layer = None,
+    tasks: Annotated[
+        str | None,
+        typer.Option(
+            "--tasks",
+            metavar="TASK,TASK…",
+            help="Tasks of reciprocity and CKA.  [all but crossing]",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Json = False,
     as_csv: Csv = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown tables.")] = False,
@@ -46,16 +91,24 @@ def _report(
     salvage: Salvage = False,
     verbose: Verbose = False,
 ) -> None:
+    import sys
+
     from labkit.cli.console import say
     from labkit.report.render import chosen_format, print_tables
 
     format = chosen_format(json=as_json, csv=as_csv, markdown=markdown, latex=latex)
 
-    from labkit.report.overview import report
+    from labkit.report.overview import report, shortened
+    from labkit.report.world.tables import WorldOptions, task_list
 
-    found = report(runs or (), runs_dir, ks=ks or (), salvage=salvage)
+    world = WorldOptions(improvement, tuple(splits or ()), cka, layer, task_list(tasks))
+    found = report(runs or (), runs_dir, ks=ks or (), salvage=salvage, kinds=kinds or (), world=world)
+    if format is None and sys.stdout.isatty() and not kinds:
+        found = shortened(found)
     if found.tables or as_json:
         print_tables(found.tables, format=format)
+    elif kinds:
+        say(f"there is nothing to report of kind {' or '.join(kinds)}")
     elif not found.notes:
         say(f"there is nothing to report under {runs_dir}; labkit sample and labkit perturb make runs")
     for note in found.notes:

@@ -1,4 +1,4 @@
-"""Figures as data: series of points under named axes. Knows tables and ticks; does *not* know what draws them."""
+"""Figures as data: curves under named axes, and matrices of numbers. Does *not* know what draws them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from labkit.report.colours import ScaleName
 from labkit.report.table import Table
 
 
@@ -21,7 +22,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """Curves over one pair of axes; y starts at 0."""
+    """Curves over one pair of axes."""
 
     title: str
     x_label: str
@@ -29,10 +30,45 @@ class Figure:
     """Positions and what is written there."""
     y_upper: float
     series: Sequence[Series]
+    y_label: str = ""
+    y_lower: float = 0.0
+    y_format: str = ".2f"
+    """How a tick of the y axis is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heatmap:
+    """A matrix of numbers on a scale of colours."""
+
+    title: str
+    scale: ScaleName
+    lower: float
+    """The value of the scale's first colour; lower ones have it too."""
+    upper: float
+    value_label: str
+    row_labels: Sequence[tuple[str, str]]
+    """Of each row a short name and a longer one."""
+    column_labels: Sequence[str]
+    values: Sequence[Sequence[float | None]]
+    """(rows, columns); None is undefined."""
+    marks: Sequence[Sequence[str]]
+    """(rows, columns) a letter behind the value, or nothing."""
+    mark_label: str = ""
+    """What the letter means."""
+
+    def position(self, value: float) -> float:
+        """Where a value stands on the scale, 0 to 1 between its ends."""
+        return (value - self.lower) / (self.upper - self.lower)
+
+    def cell_text(self, row: int, column: int) -> str:
+        """The value with two decimals and its mark; an en dash where it is undefined."""
+        value = self.values[row][column]
+        # Adding 0 to the rounded value leaves no "-0.00".
+        return ("–" if value is None else f"{round(value, 2) + 0.0:.2f}") + self.marks[row][column]
 
 
 def pass_at_k_figure(table: Table) -> Figure:
-    """Curves of pass@k over log2(k), one an arm, from a table of kind `pass_at_k`."""
+    """Curves of pass@k over log2(k), one an arm, from a table of kind `pass_at_k`; y starts at 0."""
     ks = [int(found[1]) for column in table.columns if (found := re.fullmatch(r"pass@(\d+)", column))]
     series = []
     for row in table.rows:
@@ -41,4 +77,5 @@ def pass_at_k_figure(table: Table) -> Figure:
     highest = max((value for curve in series for value in curve.ys), default=0.0)
     # Up to the next tenth: on a fixed 0-1 axis the curves of a hard task would lie on the floor.
     upper = max(math.ceil(round(highest * 10, 9)), 1) / 10
-    return Figure(table.title, "k (rollouts drawn)", [(math.log2(k), str(k)) for k in ks], upper, series)
+    ticks = [(math.log2(k), str(k)) for k in ks]
+    return Figure(table.title, "k (rollouts drawn)", ticks, upper, series, y_label="pass@k")

@@ -69,7 +69,8 @@ def run_row(run: Run) -> dict[str, Cell]:
 
 def _steps(run: Run) -> tuple[int, int | None]:
     """Optimiser steps that a training has logged, and those it was asked for."""
-    return last_logged(run).get("step", 0), config_value(run.manifest, "config.optimisation.num_steps")
+    asked = run.manifest.get("num_steps") or config_value(run.manifest, "config.optimisation.num_steps")
+    return last_logged(run).get("step", 0), asked
 
 
 def _rollouts(run: Run, finished: dict[str, Any] | None, result: dict[str, Any] | None) -> tuple[int, int]:

@@ -2,22 +2,45 @@
 
 Named runs must fit together, and whatever is wrong with one is an error. Without names it is an overview that never
 fails: runs that cannot be merged stand in tables of their own, and those that cannot be read are mentioned.
+
+What reads rollouts is imported where there are some: polars and scipy take longer than all the rest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from labkit.errors import RecordError
+from labkit.config.base import nearest
+from labkit.errors import ConfigError, RecordError
 from labkit.record.catalog import find_run, run_paths
 from labkit.record.run import Run, open_run
 from labkit.report.naming import unless_damaged
-from labkit.report.pass_at_k import check_ks, pool_table
-from labkit.report.pool import Part, pool, read_part, refuse_unlike
 from labkit.report.table import Table
 from labkit.report.training import training_row, training_table
+from labkit.report.world.baselines import experiments
+from labkit.report.world.extractions import CKA_PAIRS_KIND, EXTRACTION_KINDS, extraction_tables, measured_cka
+from labkit.report.world.generalisation import CkaByLayer
+from labkit.report.world.reading import EvaluatedRun, is_world_run, read_all, read_evaluated
+from labkit.report.world.splits import parse_split
+from labkit.report.world.tables import (
+    CKA_KIND,
+    EVALUATION_KIND,
+    SCORE_KINDS,
+    WorldOptions,
+    cka_of_file,
+    experiment_tables,
+    published_tables,
+    with_named_bases,
+)
+
+KINDS = ("pass_at_k", "training", EVALUATION_KIND, *SCORE_KINDS, *EXTRACTION_KINDS)
+"""Every kind of table that a report can have."""
+
+_LONG_KINDS = {EVALUATION_KIND: "model", "world_ni": "model", "world_difference": "mixture"}
+"""Tables of many rows a model, with the column that names it."""
+_MANY_MODELS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,55 +51,196 @@ class Report:
     notes: list[str]
 
 
-def report(references: Sequence[str], runs_dir: Path, *, ks: Sequence[int] = (), salvage: bool = False) -> Report:
-    """The tables of the runs that `references` name, merged, or of all runs under `runs_dir`, grouped.
+@dataclass(slots=True)
+class _Sorted:
+    """Runs by what can be said of them."""
+
+    sweeps: list[Run] = field(default_factory=list)
+    training: list[Run] = field(default_factory=list)
+    world: list[Run] = field(default_factory=list)
+    extractions: list[Run] = field(default_factory=list)
+
+    def add(self, run: Run) -> None:
+        """Put a run where it belongs."""
+        if run.command == "train":
+            self.training.append(run)
+        elif run.command == "extract":
+            self.extractions.append(run)
+        else:
+            (self.world if is_world_run(run) else self.sweeps).append(run)
+
+
+class _Asked:
+    """What the caller wants. Options that cannot be used are refused here: the overview takes later errors for damage."""
+
+    def __init__(
+        self, runs_dir: Path, ks: Sequence[int], salvage: bool, kinds: Sequence[str], world: WorldOptions
+    ) -> None:
+        self.runs_dir, self.ks, self.salvage, self.kinds, self.world = runs_dir, ks, salvage, kinds, world
+        self.cka = cka_of_file(world)
+        self.splits = [parse_split(text) for text in world.splits]
+
+    def wants(self, *kinds: str) -> bool:
+        """Whether a table of one of these kinds is to be made."""
+        return not self.kinds or not set(kinds).isdisjoint(self.kinds)
+
+
+def report(
+    references: Sequence[str],
+    runs_dir: Path,
+    *,
+    ks: Sequence[int] = (),
+    salvage: bool = False,
+    kinds: Sequence[str] = (),
+    world: WorldOptions | None = None,
+) -> Report:
+    """The tables of what `references` name, merged, or of all runs under `runs_dir`, grouped.
+
+    Args:
+        references: runs, and published tables: paths that end in `.csv`
+        kinds: the kinds of table to make; none is all
+        world: options of the tables of the world-cities experiment
 
     Raises:
-        RecordError: a named run is unknown, damaged, or does not fit the others. ConfigError: a k is too large.
+        RecordError: a named run is unknown, damaged, does not fit the others, or lacks its baseline.
+        InputError: a named CSV file cannot be used. ConfigError: a k is too large, or an option cannot be used.
     """
-    if references:
-        return _named([find_run(reference, runs_dir) for reference in references], ks, salvage)
-    return _overview(runs_dir, ks, salvage)
+    _check_kinds(kinds)
+    asked = _Asked(runs_dir, ks, salvage, kinds, world or WorldOptions())
+    files = [Path(reference) for reference in references if reference.endswith(".csv")]
+    names = [reference for reference in references if not reference.endswith(".csv")]
+    published = published_tables(files, asked.world, asked.cka) if files else []
+    if names:
+        found = _named([find_run(name, runs_dir) for name in names], asked)
+    else:
+        found = Report([], []) if files else _overview(asked)
+    tables = [table for table in (*published, *found.tables) if asked.wants(table.kind)]
+    return Report(tables, found.notes)
 
 
-def _named(runs: Sequence[Run], ks: Sequence[int], salvage: bool) -> Report:
-    distinct = list({run.path.resolve(): run for run in runs}.values())
-    training = [run for run in distinct if run.command == "train"]
-    others = [run for run in distinct if run.command != "train"]
-    for run in others:
-        if not _has_rollouts(run):
-            raise RecordError(f"{run.id}, made by labkit {run.command}, has no rollouts", f"labkit runs show {run.id}")
-    tables = []
-    if others:
-        refuse_unlike(others)
-        pooled = pool([read_part(run, salvage=salvage) for run in others])
-        check_ks(ks, [pooled])
-        tables.append(pool_table(pooled, ks))
-    return Report(tables + ([training_table(training)] if training else []), [])
+def shortened(found: Report) -> Report:
+    """A report for people's eyes: without the tables that list many models one by one, and with a note on how to get
+    them."""
+    long = [table for table in found.tables if _num_models(table) > _MANY_MODELS]
+    notes = [
+        f"{table.kind} lists {len(table.rows)} rows, too many to read here; see them with --table {table.kind}"
+        for table in long
+    ]
+    return Report([table for table in found.tables if table not in long], found.notes + notes)
 
 
-def _overview(runs_dir: Path, ks: Sequence[int], salvage: bool) -> Report:
-    notes: list[str] = []
-    groups: dict[tuple[str, str], list[Part]] = {}
-    training: list[Run] = []
-
-    def read(run: Run) -> Part | None:
-        return read_part(run, salvage=salvage) if _has_rollouts(run) else None
-
+def world_runs(runs_dir: Path, notes: list[str]) -> list[EvaluatedRun]:
+    """Every eval run over the world task that can be read, oldest first; the others are noted."""
+    found = []
     for path in run_paths(runs_dir):
-        run = unless_damaged(open_run, path, path.name, notes)
-        if run is None:
-            continue
-        if run.command == "train":
-            if unless_damaged(training_row, run, run.id, notes) is not None:
-                training.append(run)
-        elif part := unless_damaged(read, run, run.id, notes):
-            groups.setdefault((run.base_hash, run.score_hash), []).append(part)
-    pools = [pool(parts) for parts in groups.values()]
-    check_ks(ks, pools)
-    tables = [pool_table(pooled, ks) for pooled in pools]
-    return Report(tables + ([training_table(training)] if training else []), notes)
+        if path.parent.name == "eval" and (run := unless_damaged(open_run, path, path.name, notes)) is not None:
+            found += [run] if is_world_run(run) else []
+    return read_undamaged(found, notes)
 
 
-def _has_rollouts(run: Run) -> bool:
-    return bool(run.ask().arms)
+def training_runs(references: Sequence[str], runs_dir: Path) -> tuple[list[Run], list[str]]:
+    """The named training runs, or every one under `runs_dir` that can be read; and notes on the others.
+
+    Raises:
+        RecordError: a named run is unknown, damaged, or no training.
+    """
+    notes: list[str] = []
+    named = [find_run(reference, runs_dir, "train") for reference in references]
+    for run in named:
+        if run.command != "train":
+            raise RecordError(f"{run.id}, made by labkit {run.command}, is no training", "name runs of labkit train")
+    paths = [] if references else [path for path in run_paths(runs_dir) if path.parent.name == "train"]
+    read = [unless_damaged(_readable, path, path.name, notes) for path in paths]
+    return list({run.path.resolve(): run for run in (*named, *read) if run is not None}.values()), notes
+
+
+def _readable(path: Path) -> Run:
+    """A training run whose log can be read."""
+    run = open_run(path)
+    training_row(run)
+    return run
+
+
+def read_undamaged(runs: Sequence[Run], notes: list[str]) -> list[EvaluatedRun]:
+    """What eval runs found, oldest first; those that cannot be read are noted."""
+    read = [unless_damaged(read_evaluated, run, run.id, notes) for run in sorted(runs, key=lambda run: run.id)]
+    return [run for run in read if run is not None]
+
+
+def _check_kinds(kinds: Sequence[str]) -> None:
+    for kind in kinds:
+        if kind not in KINDS:
+            guess = nearest(kind, KINDS)
+            hint = f"did you mean {guess!r}?" if guess else f"there are: {', '.join(KINDS)}"
+            raise ConfigError(f"there is no table of kind {kind!r}", hint)
+
+
+def _named(runs: Sequence[Run], asked: _Asked) -> Report:
+    notes: list[str] = []
+    by_sort = _Sorted()
+    for run in {run.path.resolve(): run for run in runs}.values():
+        by_sort.add(run)
+    tables = []
+    if by_sort.sweeps:
+        from labkit.report.sweeps import merged_table
+
+        tables.append(merged_table(by_sort.sweeps, asked.ks, salvage=asked.salvage))
+    if by_sort.training:
+        tables.append(training_table(by_sort.training))
+    if by_sort.extractions:
+        tables += extraction_tables(by_sort.extractions, asked.world.layer, with_cka=asked.wants(CKA_PAIRS_KIND))
+    if by_sort.world:
+        runs_read = read_all(by_sort.world)
+        # Bases that were not named: without them there is no number at all, so they are looked for.
+        found = with_named_bases(runs_read, world_runs(asked.runs_dir, []), asked.world) if _scores(asked) else []
+        tables += experiment_tables(found, runs_read, asked.world, _cka(asked, by_sort.extractions, notes))
+    return Report(tables, notes)
+
+
+def _overview(asked: _Asked) -> Report:
+    notes: list[str] = []
+    by_sort = _Sorted()
+    for path in run_paths(asked.runs_dir):
+        if (run := unless_damaged(open_run, path, path.name, notes)) is not None:
+            by_sort.add(run)
+    tables = []
+    if asked.ks or (by_sort.sweeps and asked.wants("pass_at_k")):
+        from labkit.report.sweeps import grouped_tables
+
+        tables += grouped_tables(by_sort.sweeps, asked.ks, notes, salvage=asked.salvage)
+    training = [run for run in by_sort.training if unless_damaged(training_row, run, run.id, notes) is not None]
+    tables += [training_table(training)] if training else []
+
+    def of_extractions(runs: Sequence[Run]) -> list[Table]:
+        return extraction_tables(runs, asked.world.layer, with_cka=CKA_PAIRS_KIND in asked.kinds)
+
+    def cka(runs: Sequence[Run]) -> CkaByLayer | None:
+        return _cka(asked, runs, notes)
+
+    if by_sort.extractions and asked.wants(*EXTRACTION_KINDS):
+        tables += unless_damaged(of_extractions, by_sort.extractions, "the table of extractions", notes) or []
+    if by_sort.world:
+        runs = read_undamaged(by_sort.world, notes)
+        found = experiments(runs, asked.world.mode)
+        notes += [f"{each.text}; make it: {each.command}" for experiment in found for each in experiment.missing]
+        matrices = unless_damaged(cka, by_sort.extractions, "CKA", notes)
+        tables += experiment_tables(found, runs, asked.world, matrices)
+    return Report(tables, notes)
+
+
+def _scores(asked: _Asked) -> bool:
+    """Whether a table is wanted that needs baselines."""
+    return asked.wants(*SCORE_KINDS)
+
+
+def _cka(asked: _Asked, extractions: Sequence[Run], notes: list[str]) -> CkaByLayer | None:
+    """CKA from the file that was named, else from extractions, where a table of it is asked for by its kind: reading
+    hidden states takes a while."""
+    if asked.cka is not None or not extractions or CKA_KIND not in asked.kinds:
+        return asked.cka
+    return measured_cka(extractions, asked.world.layer, notes)
+
+
+def _num_models(table: Table) -> int:
+    column = _LONG_KINDS.get(table.kind)
+    return len({row[column] for row in table.rows}) if column else 0

@@ -46,10 +46,12 @@ class Table:
 
 
 def cell_text(row: Mapping[str, Cell], column: str) -> str:
-    """A cell for people: a rate as `0.531 [0.45, 0.61]`, nothing as an en dash."""
+    """A cell for people: a rate as `0.531 [0.45, 0.61]`, a large mean as `76.9 [70.1, 83.7]`, nothing as an en dash."""
     value = row[column]
     low, high = row.get(f"{column}_low"), row.get(f"{column}_high")
     if isinstance(value, float) and isinstance(low, float) and isinstance(high, float):
+        if max(abs(low), abs(high)) >= 10:  # no rate, but a mean in units of its own
+            return f"{value:.1f} [{low:.1f}, {high:.1f}]"
         digits = 2 if high - low >= 0.02 else 3  # a narrow interval would read as a point
         return f"{value:.3f} [{low:.{digits}f}, {high:.{digits}f}]"
     if value is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import string
 import sys
+from collections.abc import Sequence
 
 import plotext
 from rich.console import Console
@@ -19,6 +20,8 @@ MIN_WIDTH = 60
 _PIPED_WIDTH = 100
 _HEIGHT = 20
 _NUM_Y_TICKS = 5
+_MOST_LETTERS = 12
+"""Letters on a long curve: on every point they would bury it."""
 _COLOURS = (12, 10, 9, 14, 13, 11, 4, 2, 1, 6, 5, 3)
 """Terminal palette numbers, bright ones first; they follow the user's colour scheme."""
 
@@ -44,11 +47,15 @@ def drawing(figure: Figure, width: int, height: int = _HEIGHT) -> Text:
         plot.draw(plot.signal(series.xs, series.ys, marker=line).lines(True))
     # Letters over all lines: curves stay apart without colour too.
     for index, series in enumerate(figure.series):
-        plot.draw(plot.signal(series.xs, series.ys, marker=plotext.marker(_letter(index), pixel=_colour(index))))
+        xs, ys = _some(series.xs), _some(series.ys)
+        plot.draw(plot.signal(xs, ys, marker=plotext.marker(_letter(index), pixel=_colour(index))))
     positions, labels = zip(*figure.x_ticks, strict=True) if figure.x_ticks else ((), ())
     plot.ruler("x").ticks(list(positions), list(labels))
-    y_ticks = [figure.y_upper * step / _NUM_Y_TICKS for step in range(_NUM_Y_TICKS + 1)]
-    plot.ruler("y").lim(0, figure.y_upper).ticks(y_ticks, [f"{value:.2f}" for value in y_ticks])
+    height_of_axis = figure.y_upper - figure.y_lower
+    y_ticks = [figure.y_lower + height_of_axis * step / _NUM_Y_TICKS for step in range(_NUM_Y_TICKS + 1)]
+    plot.ruler("y").lim(figure.y_lower, figure.y_upper).ticks(
+        y_ticks, [format(value, figure.y_format) for value in y_ticks]
+    )
     plot.label(figure.x_label, "x")
     # The title stands above the plot, where a long one is whole.
     curves = Text.from_ansi(plot.build().string().rstrip("\n"))
@@ -61,6 +68,13 @@ def _legend(figure: Figure) -> Text:
         for index, series in enumerate(figure.series)
     ]
     return Text("\n").join(lines)
+
+
+def _some(points: Sequence[float]) -> list[float]:
+    """All of few points, else some at equal distances, the last among them."""
+    if len(points) <= _MOST_LETTERS:
+        return list(points)
+    return [points[(len(points) - 1) * number // (_MOST_LETTERS - 1)] for number in range(_MOST_LETTERS)]
 
 
 def _letter(index: int) -> str:

@@ -1,0 +1,263 @@
+"""From evaluations to normalised improvements: which runs are of one model, and which model is its base.
+
+All of it is read from lineages. A model's base is what it was before its last training; both must have been asked the
+same questions, so runs with another folder of data, split or number of rows never meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from labkit.config.world import ATLANTIS_PREFIX
+from labkit.report.naming import config_value
+from labkit.report.world.reading import EvaluatedRun, Evaluation, Training
+from labkit.report.world.scores import (
+    BASE,
+    Measured,
+    Mixture,
+    Score,
+    ScoredModel,
+    in_order,
+    mixture_of,
+    mixture_order,
+    seed_order,
+)
+from labkit.tasks.world.metrics import Mean, Mode, improvement, improvement_with_interval
+
+_SETTINGS = ("data", "split", "offset", "num_prompts")
+
+
+@dataclass(slots=True)
+class Model:
+    """One set of weights with every evaluation of it."""
+
+    runs: list[EvaluatedRun]
+    """Oldest first."""
+    evaluations: dict[str, Evaluation] = field(default_factory=dict)
+    """By data set, those of one task only; of two runs the newer counts."""
+    repeated: set[str] = field(default_factory=set)
+    """Data sets that several runs evaluated."""
+
+    @property
+    def latest(self) -> EvaluatedRun:
+        return self.runs[-1]
+
+    @property
+    def last(self) -> Training:
+        return self.latest.model
+
+    @property
+    def mixture(self) -> Mixture:
+        return mixture_of(self.last.tasks, self.last.data) if self.before else Mixture(BASE, ())
+
+    @property
+    def before(self) -> tuple[Training, ...]:
+        """The lineage of its base; empty for a model before any fine-tuning."""
+        return self.latest.lineage[:-1]
+
+    def add(self, run: EvaluatedRun) -> None:
+        """Another run of the same weights, newer than those before."""
+        self.runs.append(run)
+        own = {each.evaluation: each for each in run.evaluations if _is_single(each)}
+        self.repeated |= self.evaluations.keys() & own.keys()
+        self.evaluations |= own
+
+
+@dataclass(frozen=True, slots=True)
+class MissingBase:
+    """A model whose base was not evaluated, or not on all that is needed."""
+
+    model: str
+    base: str
+    """What to call the base's training."""
+    needed: tuple[str, ...]
+    """The data sets that it should be asked from."""
+    command: str
+    """What makes the missing run."""
+
+    @property
+    def text(self) -> str:
+        return f"{self.model} has no baseline: {self.base} was not evaluated on {', '.join(self.needed)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """Runs that were asked the same questions, with the improvements that they give."""
+
+    runs: tuple[EvaluatedRun, ...]
+    models: list[ScoredModel]
+    """In the order of the registry."""
+    counted: list[ScoredModel]
+    """Of each mixture and seed one: the newest training, at its last step."""
+    missing: list[MissingBase]
+    notes: list[str]
+
+    @property
+    def settings(self) -> str:
+        """What its runs were asked, in words."""
+        return ", ".join(f"{key} {value}" for key, value in zip(_SETTINGS, _settings(self.runs[0]), strict=True))
+
+
+def experiments(runs: Sequence[EvaluatedRun], mode: Mode) -> list[Experiment]:
+    """The experiments among runs, in the order of their first run.
+
+    Args:
+        runs: oldest first
+    """
+    found: dict[tuple[str, ...], list[EvaluatedRun]] = {}
+    for run in runs:
+        found.setdefault(_settings(run), []).append(run)
+    return [_experiment(each, mode) for each in found.values()]
+
+
+def with_bases(runs: Sequence[EvaluatedRun], others: Iterable[EvaluatedRun]) -> list[EvaluatedRun]:
+    """The runs, and those among `others` that evaluated a base of theirs on the same questions; oldest first."""
+    bases = [(_settings(run), run.lineage[-2]) for run in runs if len(run.lineage) > 1]
+    known = {run.run.path.resolve() for run in runs}
+    found = [
+        other
+        for other in others
+        if other.run.path.resolve() not in known
+        and any(settings == _settings(other) and base.is_same(other.model) for settings, base in bases)
+    ]
+    return sorted([*runs, *found], key=lambda run: run.run.id)
+
+
+def _settings(run: EvaluatedRun) -> tuple[str, ...]:
+    return tuple(str(config_value(run.run.manifest, f"config.task.{key}")) for key in _SETTINGS)
+
+
+def _experiment(runs: Sequence[EvaluatedRun], mode: Mode) -> Experiment:
+    models = _models(runs)
+    seeds = _seeds(models)
+    notes = [
+        f"{model.latest.model_name}: {len(model.repeated)} evaluations stand in several runs; the newest counts"
+        for model in models
+        if model.repeated
+    ]
+    scored: list[tuple[Model, ScoredModel]] = []
+    missing = []
+    for model in models:
+        base = _find(models, model.before[-1]) if model.before else model
+        scores, needed = _scores(model, base, mode)
+        if scores:
+            about = (model.latest.model_name, model.mixture, seeds[id(model)], model.latest.checkpoint)
+            scored.append((model, ScoredModel(*about, scores)))
+        if needed:
+            missing.append(_missing(model, base, needed))
+        notes += _unequal_rows(model, base)
+    scored.sort(key=lambda each: (*mixture_order(each[1].mixture), seed_order(each[1].seed)))
+    every = [model for _, model in scored]
+    counted = _newest(scored)
+    if len(counted) < len(every):
+        notes.append(f"{len(every) - len(counted)} models have a newer training or step, which counts instead of them")
+    return Experiment(tuple(runs), every, counted, missing, notes)
+
+
+def _newest(scored: Sequence[tuple[Model, ScoredModel]]) -> list[ScoredModel]:
+    """Of each mixture and seed the model of the newest training, at its last step."""
+    newest: dict[tuple[str, str], tuple[Model, ScoredModel]] = {}
+    for model, about in scored:
+        known = newest.setdefault((about.mixture.name, about.seed), (model, about))
+        if _age(model) > _age(known[0]):
+            newest[about.mixture.name, about.seed] = (model, about)
+    return [about for _, about in newest.values()]
+
+
+def _age(model: Model) -> tuple[str, int, str]:
+    return model.last.run or "", model.last.step or 0, model.latest.run.id
+
+
+def _models(runs: Iterable[EvaluatedRun]) -> list[Model]:
+    models: list[Model] = []
+    index: dict[tuple[object, ...], Model] = {}
+    for run in runs:
+        model = next((index[key] for key in _keys(run.model) if key in index), None)
+        if model is None:
+            models.append(model := Model([]))
+        model.add(run)
+        index |= dict.fromkeys(_keys(run.model), model)
+    return models
+
+
+def _keys(training: Training) -> list[tuple[object, ...]]:
+    """What tells weights from others: a step of a run, or where there is no run, the fingerprint."""
+    by_run: list[tuple[object, ...]] = [(training.run, training.step)] if training.run else []
+    return by_run + ([(training.weights,)] if training.weights else [])
+
+
+def _find(models: Sequence[Model], training: Training) -> Model | None:
+    return next((model for model in models if model.last.is_same(training)), None)
+
+
+def _seeds(models: Sequence[Model]) -> dict[int, str]:
+    """What tells models of one mixture apart: the seed, and where bases share it, the base beside it."""
+    bases: dict[str, list[Training]] = {}
+    for model in models:
+        known = bases.setdefault(_seed(model), [])
+        if model.before and not any(each.is_same(model.before[-1]) for each in known):
+            known.append(model.before[-1])
+    labels = {}
+    for model in models:
+        seed, base = _seed(model), model.before[-1] if model.before else model.last
+        others = [each for each in bases[seed] if not each.is_same(base)]
+        namesakes = any(each.name == base.name for each in others)
+        labels[id(model)] = f"{seed} of {base.run if namesakes else base.name}" if others else seed
+    return labels
+
+
+def _seed(model: Model) -> str:
+    return "none" if model.last.seed is None else str(model.last.seed)
+
+
+def _scores(model: Model, base: Model | None, mode: Mode) -> tuple[dict[str, Score], list[str]]:
+    """The scores of a model by task, and the data sets that its base lacks for further ones."""
+    tasks = [name.removeprefix(ATLANTIS_PREFIX) for name in model.evaluations if name.startswith(ATLANTIS_PREFIX)]
+    scores: dict[str, Score] = {}
+    needed: list[str] = []
+    for task in in_order(tasks):
+        baselines = {name: base.evaluations.get(name) if base else None for name in (ATLANTIS_PREFIX + task, task)}
+        atlantis, standard = baselines.values()
+        if atlantis is not None and standard is not None:
+            scores[task] = _score(model.evaluations[ATLANTIS_PREFIX + task], atlantis, standard, base is model, mode)
+        elif base is not model:  # a base by itself needs no baseline
+            needed += [name for name, found in baselines.items() if found is None]
+    return scores, needed
+
+
+def _score(value: Evaluation, atlantis: Evaluation, standard: Evaluation, is_base: bool, mode: Mode) -> Score:
+    v, a, s = (Mean(each.mean, each.std, each.num_rollouts) for each in (value, atlantis, standard))
+    measured = Measured(v, a, s, value.kind)
+    if not is_base:
+        return Score(improvement_with_interval(v, a, s, value.kind, mode=mode), measured)
+    # v and A are one measurement: what is left has no interval.
+    return Score(improvement(v.value, a.value, s.value, value.kind, mode=mode), measured)
+
+
+def _missing(model: Model, base: Model | None, needed: Sequence[str]) -> MissingBase:
+    last = model.before[-1]
+    data = config_value(model.latest.run.manifest, "config.task.data")
+    name = f"run:{last.name or last.run}" if last.run else str(last.name)
+    if base is not None and not base.latest.evaluations:
+        command = f"labkit eval --resume {base.latest.run.path}"
+    else:
+        command = f"labkit eval world --model {name} --data {data}"
+    return MissingBase(model.latest.model_name, str(last.name or last.run or last.weights), tuple(needed), command)
+
+
+def _unequal_rows(model: Model, base: Model | None) -> list[str]:
+    """A sentence where the base was asked another number of rows of a data set."""
+    if base is None or base is model:
+        return []
+    shared = model.evaluations.keys() & base.evaluations.keys()
+    unequal = sorted(
+        name for name in shared if model.evaluations[name].num_rollouts != base.evaluations[name].num_rollouts
+    )
+    if not unequal:
+        return []
+    return [f"{model.latest.model_name} and its base answered different numbers of rows of {', '.join(unequal)}"]
+
+
+def _is_single(evaluation: Evaluation) -> bool:
+    return evaluation.evaluation in (evaluation.task, ATLANTIS_PREFIX + evaluation.task)

@@ -1,0 +1,52 @@
+"""The table of kind `world_eval`: one row a run, evaluation and task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from labkit.record.run import Run
+from labkit.report.table import Cell, Table
+from labkit.report.world.reading import EvaluatedRun, Evaluation, read_all
+
+_ABOUT = ("run", "model", "seed", "checkpoint", "evaluation", "task", "kind", "num_rollouts")
+_MEASURED = (
+    "mean",
+    "mean_low",
+    "mean_high",
+    "median",
+    "parse_rate",
+    "parse_rate_low",
+    "parse_rate_high",
+    "mean_parsed",
+)
+_NOTE = "mean counts an unreadable answer at its task's failure value; mean_parsed leaves it out"
+
+
+def evaluation_table(runs: Sequence[Run]) -> Table:
+    """What eval runs over the world task measured: mean, median and the part of answers that could be read.
+
+    Raises:
+        RecordError: a record is damaged.
+    """
+    return evaluated_table(read_all(runs))
+
+
+def evaluated_table(runs: Sequence[EvaluatedRun]) -> Table:
+    """`evaluation_table` of runs that are read already."""
+    rows = [_row(run, evaluation) for run in runs for evaluation in run.evaluations]
+    notes = [_NOTE] + [
+        f"{run.run.id} has not finished; resume with labkit eval --resume {run.run.path}"
+        for run in runs
+        if not run.evaluations
+    ]
+    expendable = ["run", "kind", "seed", "checkpoint", "mean_parsed", "median", "num_rollouts", "task"]
+    return Table("world_eval", "evaluations", [*_ABOUT, *_MEASURED], rows, notes, expendable)
+
+
+def _row(run: EvaluatedRun, evaluation: Evaluation) -> dict[str, Cell]:
+    about: dict[str, Cell] = {
+        "run": run.run.id, "model": run.model_name, "seed": run.model.seed, "checkpoint": run.checkpoint,
+        "evaluation": evaluation.evaluation, "task": evaluation.task, "kind": evaluation.kind,
+        "num_rollouts": evaluation.num_rollouts,
+    }  # fmt: skip
+    return about | {column: evaluation.values.get(column) for column in _MEASURED}
