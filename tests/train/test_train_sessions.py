@@ -115,7 +115,11 @@ def test_the_run_folder_of_a_training(whole: Run) -> None:
 def test_the_final_model_is_found_loaded_and_asked_as_it_was_trained(whole: Run) -> None:
     model = ModelConfig(id=str(final_model_dir(whole)), device="cpu")
     folder = find_model(model)
-    assert folder.settings() == {"prompt_preset": "short", "max_new_tokens": 7}
+    assert folder.settings() == {"prompt_preset": "short", "max_new_tokens": 7, "lineage": folder.lineage()}
+    assert folder.lineage() == [
+        {"run": whole.id, "name": None, "seed": 3, "data": "countdown", "tasks": [], "step": 12, "weights": None}
+    ]
+    assert folder.checkpoint == "final"
     engine = load_engine(folder, model)
     assert engine.weights_digest() == result(whole)["weights"]
     encoded = [engine.encode(Prompt.from_json(line)) for line in whole.prompts()]
@@ -208,6 +212,12 @@ def test_going_on_from_a_model_changes_its_weights_and_keeps_its_tokenizer(tiny_
     assert run.manifest["base"]["first_weights"] == before.weights_digest()
     assert result(run)["weights"] != before.weights_digest()
     trained = AutoTokenizer.from_pretrained(str(final_model_dir(run)))
+    first, second = find_model(ModelConfig(id=str(final_model_dir(run)))).lineage()
+    assert (first["name"], first["weights"]) == (
+        tiny_folder.name,
+        find_model(ModelConfig(**model)).weights_fingerprint(),
+    )
+    assert (second["run"], second["step"], second["weights"]) == (run.id, 4, None)
     assert trained.get_vocab() == before.tokenizer.get_vocab()
     assert trained.chat_template == before.tokenizer.chat_template
 
@@ -221,7 +231,27 @@ def test_a_file_of_prompts_is_learnt(tmp_path: Path) -> None:
     assert losses[-1] < losses[0] - 1
     assert [line["source"]["line"] for line in run.prompts()] == list(range(57, 65))
     settings = json.loads((final_model_dir(run) / "labkit.json").read_text())
-    assert settings == {"max_new_tokens": 7}
+    assert (settings["max_new_tokens"], settings["lineage"][0]["data"]) == (7, "jsonl")
+    assert "prompt_preset" not in settings
+
+
+def test_the_loss_may_be_taken_on_prompts_too(whole: Run, tmp_path: Path) -> None:
+    on_all = train(tmp_path, loss_on="all", optimisation={"num_steps": 1, "batch_size": 16})
+    first, first_on_all = metrics(whole)[0], metrics(on_all)[0]
+    assert first_on_all["loss"] != pytest.approx(first["loss"], rel=1e-3)
+    assert result(on_all)["weights"] != result(whole)["weights"]
+
+
+def test_epochs_of_endless_examples_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="num_epochs is 2, but countdown examples are generated without end"):
+        train(tmp_path, optimisation={"num_epochs": 2, "batch_size": 16})
+    assert not (tmp_path / "runs").exists()
+
+
+def test_half_precision_that_needs_a_gpu_is_refused_on_the_cpu(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="float16 needs a CUDA GPU, and this training is on cpu"):
+        train(tmp_path, optimisation={"num_steps": 4, "batch_size": 16, "autocast": "float16"})
+    assert not (tmp_path / "runs").exists()
 
 
 def test_without_held_out_prompts_nothing_is_evaluated(tmp_path: Path) -> None:

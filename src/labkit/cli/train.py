@@ -11,6 +11,15 @@ import typer
 from labkit.cli.flags import RUN_FLAGS, Asked, Flag, add_command
 
 FLAGS = [
+    Flag(
+        "--model",
+        "model.id",
+        str,
+        "Model to go on from: run:NAME, a run's folder, a model folder, a hub id, builtin:NAME.",
+    ),
+    Flag("--checkpoint", "model.checkpoint", str, "Its weights, where it is a run: final, last or a step.  [final]"),
+    Flag("--data", "examples.path", Path, "Examples of a config that reads some: a data set's folder, a JSONL file."),
+    Flag("--num-epochs", "optimisation.num_epochs", float, "Passes over the examples, instead of steps."),
     Flag("--num-steps", "optimisation.num_steps", int, "Optimiser steps.  [400]"),
     Flag("--batch-size", "optimisation.batch_size", int, "Examples a step.  [512]"),
     Flag("--learning-rate", "optimisation.learning_rate", float, "Highest learning rate.  [0.002]"),
@@ -18,7 +27,7 @@ FLAGS = [
 ]
 CONFIG = Annotated[Path | None, typer.Argument(metavar="CONFIG", help="YAML config, or the name of a shipped one.")]
 
-HELP = """Train a causal model on prompts and their completions.
+HELP = """Train a causal model on prompts and answers, or on a data set.
 
 CONFIG says what is trained on what: `labkit train templates/countdown-tiny.yaml` makes the model that comes with labkit.
 Held-out accuracy is measured on the way. --debug is 20 steps. A killed training goes on with --resume from its newest
@@ -42,16 +51,15 @@ def _train(asked: Asked) -> None:
 
     values = dict(asked.values)
     named = values.pop("config_path")
+    if "optimisation.num_steps" in values:  # a flag stands for the epochs of a config
+        values.setdefault("optimisation.num_epochs", None)
     asked = replace(asked, values=values, config=None if named is None else find_template(named))
     run = resumed_run(asked, "train")
     _refuse_no_config(asked.config, run)
     resolved = resolve_asked(TrainConfig, asked, debug=_debug, resumed=run)
+    _refuse_idle_steps(resolved)
     if asked.dry_run:
-        how = resolved.config.optimisation
-        if asked.json:
-            print(json.dumps({"num_steps": how.num_steps, "batch_size": how.batch_size}))
-        else:
-            say(f"{how.num_steps} steps of {how.batch_size} examples. Nothing was written.")
+        _say_plan(resolved.config, as_json=asked.json)
         return
     say("loading torch")
     from labkit.cli.training_progress import TrainingProgress
@@ -71,9 +79,49 @@ def _refuse_no_config(config: Path | None, run: object) -> None:
         raise ConfigError("labkit train needs a config", "labkit train templates/countdown-tiny.yaml")
 
 
+def _refuse_idle_steps(resolved: Any) -> None:
+    """Steps that somebody asks for beside epochs would do nothing."""
+    from labkit.errors import ConfigError
+
+    how = resolved.config.optimisation
+    if how.num_epochs is not None and resolved.origins["optimisation.num_steps"].startswith("flag"):
+        raise ConfigError(
+            f"optimisation.num_epochs is {how.num_epochs:g}, so num_steps {how.num_steps} would do nothing",
+            f"give --num-steps {how.num_steps} without --num-epochs, or leave it out",
+        )
+
+
+def _say_plan(config: Any, *, as_json: bool) -> None:
+    from labkit.cli.console import say
+    from labkit.train.examples import load_examples
+    from labkit.train.plan import plan_training
+
+    examples = load_examples(config.examples, config.seed, config.evaluation.num_prompts)
+    plan = plan_training(config, examples.num_rows)
+    num_evaluations = len(plan.evaluation_steps) if config.evaluation.num_prompts else 0
+    if as_json:
+        counts = {"num_rows": plan.num_rows, "num_epochs": plan.num_epochs, "warmup_steps": plan.warmup_steps}
+        happens = {"num_checkpoints": len(plan.checkpoint_steps), "num_evaluations": num_evaluations}
+        batch_size = config.optimisation.batch_size
+        print(json.dumps({"num_steps": plan.num_steps, "batch_size": batch_size, **counts, **happens}))
+        return
+    rows = "" if plan.num_rows is None else f", {plan.num_epochs:.4g} epochs of {plan.num_rows:,} rows"
+    kept = "all kept" if plan.keeps_all else "the newest two kept"
+    say(f"{plan.num_steps:,} steps of {config.optimisation.batch_size} examples{rows}.")
+    say(
+        f"{len(plan.checkpoint_steps)} checkpoints, every {plan.checkpoint_every:,} steps, {kept}; "
+        f"{num_evaluations} evaluations. Nothing was written."
+    )
+
+
 def _debug(config: Any) -> dict[str, Any]:
-    """The small preset: 20 steps."""
-    return {"optimisation.num_steps": DEBUG_STEPS}
+    """The small preset: 20 steps. An interval that is a part of the run would be every single one of them."""
+    small: dict[str, Any] = {"optimisation.num_steps": DEBUG_STEPS, "optimisation.num_epochs": None}
+    if isinstance(config.checkpoint_every, float):
+        small["checkpoint_every"] = DEBUG_STEPS // 2
+    if isinstance(config.evaluation.every, float):
+        small["evaluation.every"] = DEBUG_STEPS // 2
+    return small
 
 
 def _print_table(run: Any, *, as_json: bool) -> None:

@@ -40,6 +40,8 @@ class TrainingProgress:
     def started(self, run: Run, num_steps: int, first_step: int) -> None:
         """The run exists; training begins after `first_step`."""
         self._run = run
+        for note in run.manifest.get("notes", ()):
+            say(note)
         if first_step:
             say(f"going on from the checkpoint of step {first_step}")
         self._progress.start()
@@ -49,7 +51,9 @@ class TrainingProgress:
         """Metrics of a step are on disk."""
         self._metrics |= metrics
         shown = "  ".join(
-            f"{name} {self._metrics[name]:.3f}" for name in ("loss", "eval_accuracy") if name in self._metrics
+            f"{name} {self._metrics[name]:.3f}"
+            for name in ("loss", "eval_loss", "eval_accuracy")
+            if name in self._metrics
         )
         self._progress.update(self._line, completed=step, metrics=shown)
         if not self._shown and "eval_accuracy" in metrics:

@@ -1,13 +1,15 @@
 """Finding a model and saying what it is, before anything heavy is imported.
 
 A model is a folder in Hugging Face format with safetensors weights. A hub id becomes such a folder by download; a
-`builtin:` name is one that came with the package. Pickled weights are never loaded: opening one runs its code.
+`builtin:` name is one that came with the package; a training run has one for each checkpoint that it kept. Pickled weights
+are never loaded: opening one runs its code.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -16,10 +18,22 @@ from typing import Any
 from labkit.config.base import nearest
 from labkit.config.sections import ModelConfig
 from labkit.errors import InputError, MachineError
+from labkit.models.training_run import (
+    FINAL,
+    RUN_PREFIX,
+    KeptWeights,
+    all_weights,
+    choose_weights,
+    find_training,
+    kept_weights,
+    open_training,
+)
+from labkit.record.run import Run
 
 BUILTIN_PREFIX = "builtin:"
 SETTINGS_FILE = "labkit.json"
-_SETTINGS_KEYS = {"prompt_preset", "max_new_tokens"}
+_SETTINGS_KEYS = {"prompt_preset", "max_new_tokens", "lineage"}
+_LINEAGE_KEYS = {"run", "name", "seed", "data", "tasks", "step", "weights"}
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 _DOWNLOADED = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
@@ -36,7 +50,8 @@ class ModelFolder:
     """The commit of a hub model; None for a folder."""
 
     def settings(self) -> dict[str, Any]:
-        """What the folder says of how its model wants to be asked (`labkit.json`): `prompt_preset`, `max_new_tokens`.
+        """What the folder says of how its model wants to be asked (`labkit.json`): `prompt_preset`, `max_new_tokens`;
+        and of the trainings that made it: `lineage`.
 
         Raises:
             InputError: the file is not a JSON object of known keys with values of their kind.
@@ -56,14 +71,32 @@ class ModelFolder:
         limit = settings.get("max_new_tokens", 1)
         if type(limit) is not int or limit < 1:
             raise InputError(f"{path}: max_new_tokens is {limit!r}", "write a whole number from 1")
+        if "lineage" in settings and not _is_lineage(settings["lineage"]):
+            raise InputError(f"{path}: lineage is not that of a training", "copy labkit.json from the run once more")
         return settings
+
+    @property
+    def checkpoint(self) -> str | None:
+        """Which weights of a training run these are: `final`, `checkpoint-N`; None for a folder that is of no run."""
+        kept = kept_weights(self.path)
+        return kept[1] if kept else None
+
+    def lineage(self) -> list[dict[str, Any]]:
+        """The trainings that made this model, the oldest first, as `labkit train` wrote them beside the weights.
+
+        Each has `run`, `name`, `seed`, `data` (name of the data set), `tasks`, `step` and `weights`. A model that comes
+        from elsewhere has one entry, with its folder's name and the fingerprint of its weights.
+        """
+        found = self.settings().get("lineage")
+        if found is not None:
+            return list(found)
+        unknown: dict[str, Any] = {"run": None, "name": self.path.resolve().name, "seed": None, "data": None}
+        return [{**unknown, "tasks": [], "step": None, "weights": self.weights_fingerprint()}]
 
     def parents(self) -> list[dict[str, str]]:
         """The run that trained this model, where the folder still lies among its artifacts."""
-        run_dir = self.path.resolve().parents[1]
-        if self.path.resolve().parent.name != "artifacts" or not (run_dir / "run.json").exists():
-            return []
-        return [{"run": run_dir.name, "role": "model", "hash": self.weights_fingerprint()}]
+        kept = kept_weights(self.path)
+        return [{"run": kept[0].name, "role": "model", "hash": self.weights_fingerprint()}] if kept else []
 
     def weights_fingerprint(self) -> str:
         """Hash of the configuration and the weights; the commit stands for them where the hub gave one."""
@@ -77,14 +110,73 @@ class ModelFolder:
         return _hash_files(sorted({path for name in names for path in self.path.glob(name)}))
 
 
-def find_model(config: ModelConfig) -> ModelFolder:
+def find_model(config: ModelConfig, runs_dir: Path = Path("runs")) -> ModelFolder:
     """The folder of a model, checked for everything that loading needs.
 
+    Args:
+        runs_dir: where `run:NAME` is looked for
+
     Raises:
-        InputError: no such model, no configuration, no safetensors weights, or no tokenizer.
+        InputError: no such model, no configuration, no safetensors weights, or no tokenizer; no such training run, one
+            that has not finished, or one that keeps no such checkpoint.
         MachineError: a hub id cannot be downloaded.
     """
-    folder = _locate(config)
+    run = _training_run(config, runs_dir)
+    if run is not None:
+        return _checked(_of_run(config, choose_weights(run, config.checkpoint)))
+    if config.checkpoint != FINAL:
+        raise _no_checkpoints(config)
+    return _checked(_locate(config))
+
+
+def checkpoint_folders(
+    config: ModelConfig, checkpoints: str | Sequence[int], runs_dir: Path = Path("runs")
+) -> list[ModelFolder]:
+    """The folders of several checkpoints of one model.
+
+    Args:
+        checkpoints: `final` (or what `config.checkpoint` says in its stead), `last`, steps, or `all`: every numbered
+            one in the order of its step, and the final model where no checkpoint holds the same weights
+
+    Raises:
+        InputError: as `find_model`; or several are asked of a model that is of no training run.
+    """
+    if checkpoints == FINAL:
+        return [find_model(config, runs_dir)]
+    run = _training_run(config, runs_dir)
+    if run is None:
+        raise _no_checkpoints(config)
+    if checkpoints == "all":
+        kept = all_weights(run)
+    else:
+        words = [checkpoints] if isinstance(checkpoints, str) else [str(step) for step in checkpoints]
+        kept = [choose_weights(run, word) for word in words]
+    return [_checked(_of_run(config, weights)) for weights in kept]
+
+
+def _training_run(config: ModelConfig, runs_dir: Path) -> Run | None:
+    """The training run that a config names, by `run:` or by its folder; None for other models."""
+    path = Path(config.id).expanduser()
+    by_word = config.id.startswith(RUN_PREFIX)
+    if not by_word and not (path / "run.json").exists():
+        return None
+    if config.revision is not None:
+        raise InputError(f"{config.id} is on this disk and has no revisions", "model.checkpoint names a step of a run")
+    return find_training(config.id.removeprefix(RUN_PREFIX), runs_dir) if by_word else open_training(path)
+
+
+def _of_run(config: ModelConfig, weights: KeptWeights) -> ModelFolder:
+    return ModelFolder(weights.path, config.id)
+
+
+def _no_checkpoints(config: ModelConfig) -> InputError:
+    return InputError(
+        f"{config.id} is a single model and has no checkpoints to choose from",
+        "leave the checkpoint out, or name the folder of a training run, or run:NAME",
+    )
+
+
+def _checked(folder: ModelFolder) -> ModelFolder:
     if not (folder.path / "config.json").exists():
         raise InputError(f"{folder.path} has no config.json", "name a model folder in Hugging Face format")
     _json_object(folder.path / "config.json")
@@ -125,7 +217,9 @@ def _locate(config: ModelConfig) -> ModelFolder:
     if path.is_file():
         raise InputError(f"{path} is a file", "name the folder that holds config.json and the weights")
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
-        raise InputError(f"there is no model folder {name}", "name a folder, a hub id (owner/name), or builtin:NAME")
+        raise InputError(
+            f"there is no model folder {name}", "name a folder, a hub id (owner/name), run:NAME or builtin:NAME"
+        )
     return _download(name, config.revision)
 
 
@@ -155,6 +249,22 @@ def _json_object(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError(f"{path} holds no JSON object", "is the download or the copy complete?")
     return value
+
+
+def _is_lineage(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and all(
+            isinstance(entry, dict)
+            and set(entry) == _LINEAGE_KEYS
+            and isinstance(entry["tasks"], list)
+            and all(isinstance(task, str) for task in entry["tasks"])
+            and all(entry[key] is None or isinstance(entry[key], str) for key in ("run", "name", "data", "weights"))
+            and all(entry[key] is None or type(entry[key]) is int for key in ("seed", "step"))
+            for entry in value
+        )
+        and value != []
+    )
 
 
 def _hash_files(paths: list[Path]) -> str:

@@ -3,6 +3,8 @@
 A trainer writes many files into `checkpoint-N`; a kill in the middle leaves some of them. The last file to be written
 is the seal, after everything else has reached the disk, and a folder without it does not exist for labkit. The seal
 also holds the settings of the training, so that a training is only ever resumed with its own. Knows nothing of models.
+
+A training goes on from a checkpoint that holds the state of its optimiser too; a thinned one has the weights only.
 """
 
 from __future__ import annotations
@@ -13,20 +15,24 @@ from pathlib import Path
 from typing import Any
 
 from labkit.errors import RecordError
+from labkit.models.training_run import SEAL_FILE, all_checkpoints, checkpoint_step, sealed_checkpoints
 from labkit.record.files import read_json, sync_files, sync_folder, write_json_atomically
 
-SEAL_FILE = "complete.json"
-_PREFIX = "checkpoint-"
+# The first of them says whether a checkpoint holds a training's state, so it is the first to go.
+_STATE_FILES = (
+    "trainer_state.json",
+    "optimizer.pt",
+    "scheduler.pt",
+    "scaler.pt",
+    "rng_state.pth",
+    "training_args.bin",
+)
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """The complete checkpoint of the highest step in a folder; None where there is none."""
-    return max(_complete(folder), key=checkpoint_step, default=None)
-
-
-def checkpoint_step(checkpoint: Path) -> int:
-    """Optimiser steps done at a checkpoint, from its name."""
-    return int(checkpoint.name.removeprefix(_PREFIX))
+    """The checkpoint of the highest step in a folder that a training can go on from; None where there is none."""
+    resumable = [path for path in sealed_checkpoints(folder) if (path / _STATE_FILES[0]).exists()]
+    return resumable[-1] if resumable else None
 
 
 def seal_checkpoint(checkpoint: Path, settings: Mapping[str, Any]) -> None:
@@ -59,26 +65,26 @@ def discard_beyond(folder: Path, resume_from: Path | None) -> None:
     Raises:
         RecordError: the training starts from nothing, but complete checkpoints are there.
     """
-    complete = _complete(folder)
-    if resume_from is None and complete:
+    complete = sealed_checkpoints(folder)
+    reached = -1 if resume_from is None else checkpoint_step(resume_from)
+    if resume_from is None and any(checkpoint_step(checkpoint) for checkpoint in complete):
         raise RecordError(f"{folder} holds checkpoints of an earlier training", "resume it, or name an empty folder")
-    for checkpoint in _all(folder):
-        if checkpoint not in complete or (resume_from and checkpoint_step(checkpoint) > checkpoint_step(resume_from)):
+    for checkpoint in all_checkpoints(folder):
+        if checkpoint not in complete or checkpoint_step(checkpoint) > reached:
             _remove(checkpoint)
 
 
 def prune_checkpoints(folder: Path, *, num_kept: int) -> None:
     """Remove all complete checkpoints but the newest `num_kept`."""
-    for checkpoint in sorted(_complete(folder), key=checkpoint_step)[:-num_kept]:
+    for checkpoint in sealed_checkpoints(folder)[:-num_kept]:
         _remove(checkpoint)
 
 
-def _all(folder: Path) -> list[Path]:
-    return [path for path in folder.glob(_PREFIX + "*") if path.name.removeprefix(_PREFIX).isdecimal()]
-
-
-def _complete(folder: Path) -> list[Path]:
-    return [path for path in _all(folder) if (path / SEAL_FILE).exists()]
+def thin_checkpoints(folder: Path, *, num_resumable: int) -> None:
+    """Leave only the weights of all complete checkpoints but the newest `num_resumable`."""
+    for checkpoint in sealed_checkpoints(folder)[:-num_resumable]:
+        for name in _STATE_FILES:
+            (checkpoint / name).unlink(missing_ok=True)
 
 
 def _remove(checkpoint: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from labkit.config.training import CountdownExamples as CountdownConfig
+from labkit.config.training import DatasetExamples as DatasetConfig
 from labkit.config.training import ExamplesConfig
 from labkit.config.training import PromptFileExamples as PromptFileConfig
 from labkit.errors import InputError
@@ -17,6 +18,7 @@ from labkit.tasks.base import Prompt, Task
 from labkit.tasks.countdown import PRESETS, CountdownTask, Settings, generate_block
 from labkit.tasks.countdown.choice import check_choice
 from labkit.tasks.prompt_file import PromptFileTask
+from labkit.train.dataset import DatasetExamples
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,8 @@ class Example:
     completion: str
 
 
-class Examples(Protocol):
-    """A source of examples."""
+class PairExamples(Protocol):
+    """A source of prompts with their completions."""
 
     preset: str | None
     """The wording, which the trained model's folder then names as its own."""
@@ -36,14 +38,25 @@ class Examples(Protocol):
     """Scores the held-out prompts."""
     held_out: Sequence[Prompt]
     fingerprint: str
+    num_rows: int | None
+    """Examples that there are; None where they are generated without end."""
+    data_name: str
+    """What the lineage of a trained model says that it learnt from."""
 
     def block(self, step: int, size: int) -> list[Example]:
         """The examples of one optimiser step, independent of the steps before it."""
         ...
 
 
+Examples = PairExamples | DatasetExamples
+"""Whatever a model learns from."""
+
+
 class CountdownExamples:
     """Generated problems of the training split; held out are those of the validation split."""
+
+    num_rows: int | None = None
+    data_name = "countdown"
 
     def __init__(self, config: CountdownConfig, seed: int, num_held_out: int) -> None:
         check_choice("prompt preset", config.preset, PRESETS)
@@ -75,6 +88,7 @@ class PromptFileExamples:
     """The prompts of a JSONL file that have an answer, shuffled anew each time round; the last ones are held out."""
 
     preset: str | None = None
+    data_name = "jsonl"
 
     def __init__(self, config: PromptFileConfig, seed: int, num_held_out: int) -> None:
         self.task: Task = PromptFileTask(config.path)
@@ -87,6 +101,7 @@ class PromptFileExamples:
             )
         end = len(prompts) - num_held_out
         self._prompts = prompts[:end]
+        self.num_rows: int | None = end
         self.held_out: Sequence[Prompt] = prompts[end:]
         self._seed = seed
 
@@ -110,4 +125,6 @@ def load_examples(config: ExamplesConfig, seed: int, num_held_out: int) -> Examp
     """
     if isinstance(config, CountdownConfig):
         return CountdownExamples(config, seed, num_held_out)
+    if isinstance(config, DatasetConfig):
+        return DatasetExamples(config, seed, num_held_out)
     return PromptFileExamples(config, seed, num_held_out)

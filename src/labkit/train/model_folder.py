@@ -20,8 +20,13 @@ def save_model(
     unfinished = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(unfinished, ignore_errors=True)
     model.save_pretrained(unfinished)
-    tokenizer.save_pretrained(unfinished)
-    write_json_atomically(unfinished / SETTINGS_FILE, dict(settings))
+    save_beside(tokenizer, settings, unfinished)
     sync_files(unfinished)
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)
+
+
+def save_beside(tokenizer: PreTrainedTokenizerBase, settings: Mapping[str, Any], folder: Path) -> None:
+    """What a model needs beside its weights: the tokenizer, and how it wants to be asked."""
+    tokenizer.save_pretrained(folder)
+    write_json_atomically(folder / SETTINGS_FILE, dict(settings))

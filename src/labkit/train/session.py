@@ -5,21 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from safetensors import SafetensorError
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, Qwen2Config, Qwen2ForCausalLM, set_seed
 
 from labkit.config.base import Resolved, stable_digest
 from labkit.config.commands import TrainConfig
-from labkit.config.training import ArchitectureConfig
 from labkit.config.yaml_text import dump
-from labkit.errors import ConfigError, MachineError, RecordError
-from labkit.models.engine import Decoding
-from labkit.models.folder import find_model
-from labkit.models.loading import choose_device, load_engine
+from labkit.errors import MachineError, RecordError
+from labkit.models.folder import ModelFolder, find_model
 from labkit.models.torch_engine import TorchEngine, is_out_of_memory
+from labkit.models.training_run import checkpoint_step, checkpoints_dir, final_dir
 from labkit.record.files import (
     LineFile,
     disk_error,
@@ -30,12 +28,16 @@ from labkit.record.files import (
 from labkit.record.identity import components_hash, describe_difference
 from labkit.record.provenance import capture
 from labkit.record.run import Ask, Run, create_run
-from labkit.stats import wilson
-from labkit.train.checkpoints import checkpoint_step, newest_checkpoint
+from labkit.train.character_tokenizer import tokenizer_digest
+from labkit.train.checkpoints import newest_checkpoint
+from labkit.train.dataset import DatasetExamples
+from labkit.train.evaluation import Evaluation
 from labkit.train.examples import Examples, load_examples
+from labkit.train.first_model import first_engine
 from labkit.train.model_folder import save_model
-from labkit.train.sft import quiet_transformers, train_sft
-from labkit.train.tokenizer import build_word_tokenizer
+from labkit.train.plan import TrainingPlan, plan_training
+from labkit.train.rows import text_rows
+from labkit.train.sft import Surroundings, quiet_transformers, row_padding, train_sft
 
 _FREE_KEYS = ("name", "runs_dir")
 """Config keys that may change when a training is resumed."""
@@ -49,21 +51,32 @@ class TrainingObserver(Protocol):
     def logged(self, step: int, metrics: Mapping[str, float]) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Training:
+    """A training ready to be carried out."""
+
+    config: TrainConfig
+    plan: TrainingPlan
+    examples: Examples
+    engine: TorchEngine
+    parent: ModelFolder | None
+    """The model that it goes on from."""
+
+
 def start(resolved: Resolved[TrainConfig], observer: TrainingObserver) -> Run:
     """Make a run for a training and carry it out."""
     config = resolved.config
-    examples = load_examples(config.examples, config.seed, config.evaluation.num_prompts)
-    engine = _first_engine(config)
+    training = _prepare(config)
     run = create_run(
         config.runs_dir,
         command="train",
         slug=config.name or (config.model.id.rsplit("/")[-1] if config.model else config.examples.name),
-        manifest=_manifest(resolved, engine, examples),
+        manifest=_manifest(resolved, training),
         config_yaml=dump(config.as_json()),
-        prompts=[prompt.as_json() for prompt in examples.held_out],
+        prompts=[prompt.as_json() for prompt in training.examples.held_out],
     )
     with run.working():
-        _carry_out(run, config, engine, examples, observer)
+        _carry_out(run, training, observer)
     return run
 
 
@@ -85,74 +98,63 @@ def resume(run: Run, config: TrainConfig, observer: TrainingObserver) -> Run:
     if run.status() == "done":
         return run
     with run.working():
-        examples = load_examples(config.examples, config.seed, config.evaluation.num_prompts)
-        engine = _first_engine(config)
-        if difference := describe_difference(run.manifest["base"], _base(config, engine, examples)):
+        training = _prepare(config)
+        if difference := describe_difference(run.manifest["base"], _base(training)):
             raise RecordError(
                 f"{run.id} rests on another base (in the run | now):\n{difference}",
                 "put back the examples or the model that it was started with, or start a new run without --resume",
             )
-        _carry_out(run, config, engine, examples, observer)
+        _carry_out(run, training, observer)
     return run
 
 
 def final_model_dir(run: Run) -> Path:
     """Where a finished training keeps its model, in Hugging Face format."""
-    return run.artifacts_dir / "model"
+    return final_dir(run)
 
 
-def evaluate_greedy(engine: TorchEngine, examples: Examples, max_new_tokens: int) -> dict[str, float]:
-    """Greedy accuracy on the held-out prompts, with its 95 % Wilson interval."""
-    encoded = [engine.encode(prompt) for prompt in examples.held_out]
-    completions = engine.generate(encoded, Decoding(max_new_tokens))
-    correct = sum(
-        examples.task.score(prompt, completion.text).correct
-        for prompt, completion in zip(examples.held_out, completions, strict=True)
-    )
-    low, high = wilson(correct, len(encoded))
-    return {"eval_accuracy": correct / len(encoded), "eval_accuracy_low": low, "eval_accuracy_high": high}
+def _prepare(config: TrainConfig) -> _Training:
+    examples = load_examples(config.examples, config.seed, config.evaluation.num_prompts)
+    plan = plan_training(config, examples.num_rows)
+    parent = find_model(config.model, config.runs_dir) if config.model else None
+    engine = first_engine(config, parent)
+    if isinstance(examples, DatasetExamples):
+        examples.check_vocabulary(tokenizer_digest(engine.tokenizer))
+    return _Training(config, plan, examples, engine, parent)
 
 
-def _carry_out(
-    run: Run, config: TrainConfig, engine: TorchEngine, examples: Examples, observer: TrainingObserver
-) -> None:
+def _carry_out(run: Run, training: _Training, observer: TrainingObserver) -> None:
     began = time.monotonic()
-    checkpoints_dir = run.artifacts_dir / "checkpoints"
-    checkpoints_dir.mkdir(parents=True, exist_ok=True)
-    newest = newest_checkpoint(checkpoints_dir)
+    config, plan, engine = training.config, training.plan, training.engine
+    folder = checkpoints_dir(run)
+    folder.mkdir(parents=True, exist_ok=True)
+    newest = newest_checkpoint(folder)
     first_step = 0 if newest is None else checkpoint_step(newest)
-    _forget_metrics_after(run, first_step, config.optimisation.num_steps)
-    observer.started(run, config.optimisation.num_steps, first_step)
+    _forget_metrics_after(run, first_step, plan.num_steps)
+    observer.started(run, plan.num_steps, first_step)
     log = LineFile(run.metrics_path)
 
     def on_log(step: int, metrics: Mapping[str, float]) -> None:
         log.append(json_line({"step": step, **metrics}))
         observer.logged(step, metrics)
 
-    def evaluate() -> dict[str, float]:
-        return evaluate_greedy(engine, examples, config.evaluation.max_new_tokens)
+    def settings(step: int) -> dict[str, Any]:
+        return _folder_settings(run, training, step)
 
+    evaluate = Evaluation(engine, training.examples, row_padding(config, engine), config.evaluation.max_new_tokens)
     try:
-        with _machine_errors(checkpoints_dir):
-            train_sft(
-                config,
-                model=engine.model,
-                tokenizer=engine.tokenizer,
-                examples=examples,
-                encode_prompt=lambda example: engine.encode(example.prompt).token_ids,
-                checkpoints_dir=checkpoints_dir,
-                on_log=on_log,
-                evaluate=evaluate,
-            )
+        with _machine_errors(folder):
+            train_sft(config, plan, engine, training.examples, Surroundings(folder, settings, on_log, evaluate))
             engine.model.train(False)
-            final = evaluate() if examples.held_out else {}
+            final = evaluate() if training.examples.held_out else {}
             if final:
-                on_log(config.optimisation.num_steps, final)
-            _save_final(run, config, engine, examples)
+                on_log(plan.num_steps, final)
+            with quiet_transformers():
+                save_model(engine.model, engine.tokenizer, settings(plan.num_steps), final_dir(run))
     finally:
         log.close()
     result = {
-        "num_steps": config.optimisation.num_steps,
+        "num_steps": plan.num_steps,
         "metrics": final | _last_training_metrics(run),
         "weights": engine.weights_digest(),
         "timings": {"attempt_s": time.monotonic() - began},
@@ -177,61 +179,27 @@ def _machine_errors(folder: Path) -> Iterator[None]:
         raise
 
 
-def _save_final(run: Run, config: TrainConfig, engine: TorchEngine, examples: Examples) -> None:
-    """The trained model, with what its folder says of how it wants to be asked."""
+def _folder_settings(run: Run, training: _Training, step: int) -> dict[str, Any]:
+    """What a folder of the model says of how it wants to be asked, and of the trainings that made it."""
+    config, examples = training.config, training.examples
     settings: dict[str, Any] = {"prompt_preset": examples.preset} if examples.preset else {}
-    settings["max_new_tokens"] = config.evaluation.max_new_tokens
-    with quiet_transformers():
-        save_model(engine.model, engine.tokenizer, settings, final_model_dir(run))
-
-
-def _first_engine(config: TrainConfig) -> TorchEngine:
-    """The model as it is before the first step."""
-    if config.model is not None:
-        # Half precision rounds small updates away, so a model is trained in float32 unless it is asked otherwise.
-        dtype = "float32" if config.model.dtype == "auto" else config.model.dtype
-        _refuse_other_gpu(config.model.device)
-        engine = load_engine(find_model(config.model), config.model.model_copy(update={"dtype": dtype}))
-        engine.model.requires_grad_(True)
-        return engine
-    _refuse_other_gpu(config.device)
-    assert config.architecture is not None and config.tokenizer is not None  # the config class sees to it
-    architecture = config.architecture
-    tokenizer = build_word_tokenizer(
-        integer_range=config.tokenizer.integer_range,
-        words=config.tokenizer.words,
-        max_length=architecture.max_position_embeddings,
-    )
-    set_seed(config.seed % 2**32)
-    model = _new_model(architecture, tokenizer)
-    model.to(device=choose_device(config.device))  # type: ignore[call-arg]
-    return TorchEngine(model, tokenizer)
-
-
-def _refuse_other_gpu(device: str) -> None:
-    """The Trainer takes the first GPU that it sees, whatever device the model is on."""
-    if device.startswith("cuda:") and device != "cuda:0":
-        number = device.partition(":")[2]
-        raise ConfigError(f"training cannot be put on {device}", f"CUDA_VISIBLE_DEVICES={number} makes it the first")
-
-
-def _new_model(architecture: ArchitectureConfig, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
-    shape = architecture.model_dump(exclude={"family"})
-    return Qwen2ForCausalLM(  # type: ignore[no-untyped-call]
-        Qwen2Config(
-            vocab_size=len(tokenizer),
-            pad_token_id=tokenizer.pad_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            bos_token_id=None,
-            **shape,
-        )
-    )
+    own = {
+        "run": run.id,
+        "name": run.manifest["name"],
+        "seed": config.seed,
+        "data": examples.data_name,
+        "tasks": list(examples.tasks) if isinstance(examples, DatasetExamples) else [],
+        "step": step,
+        "weights": None,
+    }
+    lineage = [*run.manifest["lineage"], own]
+    return settings | {"max_new_tokens": config.evaluation.max_new_tokens, "lineage": lineage}
 
 
 def _forget_metrics_after(run: Run, step: int, num_steps: int) -> None:
     """Steps after the checkpoint are done again, and must not stand twice; so is the evaluation after the last."""
     if run.metrics_path.exists():
-        lines = iterate_json_lines(run.metrics_path)
+        lines = iterate_json_lines(run.metrics_path) if step else iter(())
         kept = [line for line in lines if line["step"] <= step and (line["step"] < num_steps or "loss" in line)]
         write_atomically(run.metrics_path, b"".join(json_line(line) for line in kept))
 
@@ -241,30 +209,41 @@ def _last_training_metrics(run: Run) -> dict[str, float]:
     return {"loss": lines[-1]["loss"]} if lines else {}
 
 
-def _base(config: TrainConfig, engine: TorchEngine, examples: Examples) -> dict[str, Any]:
-    """What the training rests on; `engine` holds the model as it is before the first step."""
-    about = engine.describe()
+def _base(training: _Training) -> dict[str, Any]:
+    """What the training rests on; its engine holds the model as it is before the first step."""
+    about = training.engine.describe()
     return {
-        "first_weights": engine.weights_digest(),
+        "first_weights": training.engine.weights_digest(),
         "chat_template": stable_digest(about["chat_template"]),
-        "examples": examples.fingerprint,
-        "preset": examples.preset,
+        "examples": training.examples.fingerprint,
+        "preset": training.examples.preset,
         "dtype": about["dtype"],
-        "max_new_tokens": config.evaluation.max_new_tokens,
+        "max_new_tokens": training.config.evaluation.max_new_tokens,
     }
 
 
-def _manifest(resolved: Resolved[TrainConfig], engine: TorchEngine, examples: Examples) -> dict[str, Any]:
-    config = resolved.config
-    base = _base(config, engine, examples)
-    score = {"scorer": examples.task.scorer, "golds": examples.fingerprint}
+def _first_prompt(training: _Training) -> dict[str, Any]:
+    """The first prompt that is learnt from, as the model reads it."""
+    engine, examples = training.engine, training.examples
+    if isinstance(examples, DatasetExamples):
+        row = text_rows(examples.texts(0, training.config.optimisation.batch_size)[:1], engine.tokenizer)[0]
+        ids = list(row.token_ids[: row.num_prompt_tokens])
+        return {"text": str(engine.tokenizer.decode(ids)), "token_ids": ids}
     first = engine.encode(examples.block(0, 1)[0].prompt)
+    return {"text": first.text, "token_ids": list(first.token_ids)}
+
+
+def _manifest(resolved: Resolved[TrainConfig], training: _Training) -> dict[str, Any]:
+    config, engine, examples, parent = resolved.config, training.engine, training.examples, training.parent
+    base = _base(training)
+    score = {"scorer": examples.task.scorer, "golds": examples.fingerprint}
     return {
         "name": config.name,
         "seed": config.seed,
         "config": config.as_json(),
         "origins": dict(resolved.origins),
         "config_digest": config.digest(),
+        "num_steps": training.plan.num_steps,
         "base": base,
         "base_hash": components_hash(base),
         "score": score,
@@ -272,6 +251,8 @@ def _manifest(resolved: Resolved[TrainConfig], engine: TorchEngine, examples: Ex
         "ask": Ask(0, ()).as_json(),
         "engine": {"name": engine.name, "version": engine.version, **engine.describe()},
         "provenance": capture(),
-        "first_prompt": {"text": first.text, "token_ids": list(first.token_ids)},
-        "parents": find_model(config.model).parents() if config.model else [],
+        "first_prompt": _first_prompt(training),
+        "parents": parent.parents() if parent else [],
+        "lineage": parent.lineage() if parent else [],
+        "notes": list(examples.notes) if isinstance(examples, DatasetExamples) else [],
     }

@@ -1,20 +1,21 @@
-"""Supervised training of a causal language model on the completions of prompts, by transformers' Trainer.
+"""Supervised training of a causal language model, by transformers' Trainer.
 
-The loss is taken on completions only. Every step's data, learning rate and random state are functions of the config
-and the step, so a training that was killed and resumed on the CPU ends in the same bits as one that was not. Prints
-nothing, and reports through callbacks.
+The loss is taken on completions, or on all tokens. Every step's data, learning rate and random state are functions of
+the config and the step, so a training that was killed and resumed on the CPU ends in the same bits as one that was not.
+Prints nothing, and reports through callbacks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import (
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
     PrinterCallback,
     Trainer,
     TrainingArguments,
@@ -22,68 +23,107 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from labkit.config.commands import TrainConfig
-from labkit.train.callbacks import Evaluate, Keeper, OnLog, Reporter
-from labkit.train.checkpoints import check_resumable, discard_beyond, newest_checkpoint
-from labkit.train.examples import Example, Examples
-from labkit.train.pairs import MicroBatches, Pair
+from labkit.models.torch_engine import TorchEngine
+from labkit.train.callbacks import Evaluate, Keeper, OnLog, Reporter, measured
+from labkit.train.checkpoints import check_resumable, discard_beyond, newest_checkpoint, seal_checkpoint
+from labkit.train.dataset import DatasetExamples
+from labkit.train.examples import Examples
+from labkit.train.model_folder import save_beside, save_model
+from labkit.train.optimiser import MuonWithAdamW
+from labkit.train.plan import TrainingPlan
+from labkit.train.rows import MicroBatches, Padding, Row, joined_rows, text_rows
 
 _SCHEDULERS = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
+_NUM_WORKERS = 2
+"""Processes that read and tokenise rows for a GPU, for which a small model would wait; the CPU has no core to spare."""
+
+FolderSettings = Callable[[int], Mapping[str, Any]]
+"""What the folder of the model after so many steps says of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a training meets outside of itself."""
+
+    checkpoints_dir: Path
+    folder_settings: FolderSettings
+    on_log: OnLog
+    """Told the step and its metrics."""
+    evaluate: Evaluate
+    """Measures the model at the steps of the plan but the last, which is the caller's."""
 
 
 def train_sft(
-    config: TrainConfig,
-    *,
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    examples: Examples,
-    encode_prompt: Callable[[Example], Sequence[int]],
-    checkpoints_dir: Path,
-    on_log: OnLog,
-    evaluate: Evaluate,
+    config: TrainConfig, plan: TrainingPlan, engine: TorchEngine, examples: Examples, around: Surroundings
 ) -> None:
-    """Train `model` in place, from the newest complete checkpoint where there is one.
+    """Train the engine's model in place, from the newest complete checkpoint where there is one.
 
-    Args:
-        model: new or loaded, on its device; it is left in training mode
-        encode_prompt: the tokens that the model sees when it is asked the example, prefill included
-        on_log: told the step and its metrics
-        evaluate: measures the model every `evaluation.every` steps but the last, which is the caller's
+    The model, new or loaded, is on its device; it is left in training mode.
 
     Raises:
         ConfigError: the loss is no longer a number. RecordError: the newest checkpoint is from other settings.
         InputError: an example is longer than the model's context.
     """
-    how = config.optimisation
-    settings = {**how.as_json(), "seed": config.seed}
-    newest = newest_checkpoint(checkpoints_dir)
+    folder = around.checkpoints_dir
+    settings = _settings(config, plan)
+    newest = newest_checkpoint(folder)
     if newest is not None:
         check_resumable(newest, settings)
-    discard_beyond(checkpoints_dir, newest)
+    discard_beyond(folder, newest)
+    evaluate_every = plan.evaluate_every if examples.held_out else 0
 
-    def pairs_at(step: int) -> list[Pair]:
-        block = examples.block(step, how.batch_size)
-        return [Pair(encode_prompt(example), example.completion) for example in block]
+    def complete(checkpoint: Path) -> None:
+        step = int(checkpoint.name.rpartition("-")[2])
+        save_beside(engine.tokenizer, around.folder_settings(step), checkpoint)
 
     with quiet_transformers(), torch.random.fork_rng():
+        if newest is None and plan.keeps_all:
+            first = folder / "checkpoint-0"
+            save_model(engine.model, engine.tokenizer, around.folder_settings(0), first)
+            seal_checkpoint(first, settings)
+            if evaluate_every:
+                around.on_log(0, measured(engine.model, around.evaluate))
+        how = config.optimisation
         trainer = Trainer(
-            model=model,
-            args=_arguments(config, checkpoints_dir, model.device),
-            train_dataset=MicroBatches(
-                pairs_at,
-                tokenizer,
-                num_steps=how.num_steps,
-                batch_size=how.batch_size,
-                num_parts=_num_parts(config),
-                max_length=getattr(model.config, "max_position_embeddings", tokenizer.model_max_length),
-            ),
+            model=engine.model,
+            args=_arguments(config, plan, folder, engine.model.device),
+            train_dataset=micro_batches(config, plan, engine, examples),
             data_collator=_only,
+            optimizers=(MuonWithAdamW(engine.model, how) if how.optimiser == "muon" else None, None),
             callbacks=[
-                Reporter(evaluate, config.evaluation.every if examples.held_out else 0, on_log),
-                Keeper(checkpoints_dir, settings),
+                Reporter(around.evaluate, evaluate_every, around.on_log, scaled_loss=how.autocast == "float16"),
+                Keeper(folder, complete, settings, keeps_all=plan.keeps_all),
             ],
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train(resume_from_checkpoint=None if newest is None else str(newest))
+
+
+def micro_batches(config: TrainConfig, plan: TrainingPlan, engine: TorchEngine, examples: Examples) -> MicroBatches:
+    """The forward passes of a training, in their order."""
+    size = config.optimisation.batch_size
+
+    def rows_at(step: int) -> list[Row]:
+        if isinstance(examples, DatasetExamples):
+            return text_rows(examples.texts(step, size), engine.tokenizer)
+        block = examples.block(step, size)
+        prompts = [engine.encode(example.prompt).token_ids for example in block]
+        return joined_rows(prompts, [example.completion for example in block], engine.tokenizer)
+
+    padding = row_padding(config, engine)
+    return MicroBatches(rows_at, padding, num_steps=plan.num_steps, batch_size=size, num_parts=_num_parts(config))
+
+
+def row_padding(config: TrainConfig, engine: TorchEngine) -> Padding:
+    """How rows become tensors in a training, and which of their tokens the loss is taken on."""
+    longest = getattr(engine.model.config, "max_position_embeddings", engine.tokenizer.model_max_length)
+    return Padding(engine.tokenizer, max_length=longest, loss_on_prompts=config.loss_on == "all")
+
+
+def _settings(config: TrainConfig, plan: TrainingPlan) -> dict[str, Any]:
+    """What a training must share with a checkpoint to go on from it."""
+    how = config.optimisation.as_json() | {"num_steps": plan.num_steps}
+    return {**how, "loss_on": config.loss_on, "seed": config.seed}
 
 
 def _num_parts(config: TrainConfig) -> int:
@@ -92,11 +132,11 @@ def _num_parts(config: TrainConfig) -> int:
     return how.batch_size // (how.micro_batch_size or how.batch_size)
 
 
-def _arguments(config: TrainConfig, folder: Path, device: torch.device) -> TrainingArguments:
+def _arguments(config: TrainConfig, plan: TrainingPlan, folder: Path, device: torch.device) -> TrainingArguments:
     how, on_cpu = config.optimisation, device.type == "cpu"
     arguments = TrainingArguments(
         output_dir=str(folder),
-        max_steps=how.num_steps,
+        max_steps=plan.num_steps,
         # An item of the data set is a whole forward pass already.
         per_device_train_batch_size=1,
         gradient_accumulation_steps=_num_parts(config),
@@ -104,7 +144,7 @@ def _arguments(config: TrainConfig, folder: Path, device: torch.device) -> Train
         remove_unused_columns=False,
         learning_rate=how.learning_rate,
         lr_scheduler_type=_SCHEDULERS[how.schedule],
-        warmup_steps=round(how.warmup_fraction * how.num_steps),
+        warmup_steps=plan.warmup_steps,
         weight_decay=how.weight_decay,
         adam_beta1=how.adam_beta1,
         adam_beta2=how.adam_beta2,
@@ -114,8 +154,9 @@ def _arguments(config: TrainConfig, folder: Path, device: torch.device) -> Train
         seed=config.seed % 2**32,
         use_cpu=on_cpu,
         dataloader_pin_memory=not on_cpu,
+        dataloader_num_workers=_num_workers(config, device),
         save_strategy="steps",
-        save_steps=config.checkpoint_every,
+        save_steps=plan.checkpoint_every,
         logging_steps=config.log_every,
         logging_first_step=True,
         logging_nan_inf_filter=False,
@@ -126,6 +167,13 @@ def _arguments(config: TrainConfig, folder: Path, device: torch.device) -> Train
         _ = arguments.device
         arguments._n_gpu = 1  # else the Trainer spreads every batch over all devices that it sees
     return arguments
+
+
+def _num_workers(config: TrainConfig, device: torch.device) -> int:
+    if device.type != "cuda" or config.examples.name != "dataset":
+        return 0
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # else tokenizers warns of each process that is forked
+    return _NUM_WORKERS
 
 
 def _only(items: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:

@@ -1,0 +1,160 @@
+"""A data set on disk as training examples: Hugging Face format, memory-mapped, in an order that each epoch draws anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from labkit.config.base import stable_digest
+from labkit.config.training import DatasetExamples as DatasetConfig
+from labkit.config.world import TASKS
+from labkit.errors import InputError
+from labkit.record.identity import draw_seed
+from labkit.tasks.base import Prompt, Score
+from labkit.tasks.world.manifest import FILE_NAME, Manifest, read_manifest
+from labkit.tasks.world.scoring import SCORER, score_row
+from labkit.tasks.world.text import split_row
+from labkit.train.plan import steps_per_epoch
+
+_SPLITS = ("train", "validation")
+_COLUMNS = ("text", "task_type")
+
+
+class CityQuestions:
+    """Scores answers to questions about cities."""
+
+    scorer = SCORER
+
+    def score(self, prompt: Prompt, text: str) -> Score:
+        """Measure an answer by the rules of its question's task."""
+        found = score_row(prompt.gold["task"], prompt.messages[0]["content"], text, prompt.gold["truth"])
+        return Score(found.correct, float(found.correct), found.answer, found.rule, found.value)
+
+
+class DatasetExamples:
+    """The rows of a data set's `train`; held out are some of its `validation`, drawn with the seed."""
+
+    preset: str | None = None
+
+    def __init__(self, config: DatasetConfig, seed: int, num_held_out: int) -> None:
+        self.path = config.path
+        self.manifest = _manifest(config.path)
+        splits = {name: _split(config.path, name, self.manifest) for name in _SPLITS}
+        self._train = splits["train"].select_columns(["text"])
+        self.num_rows: int | None = len(self._train)
+        self._seed = seed
+        self._order: tuple[int, npt.NDArray[np.uint32]] = (-1, np.empty(0, np.uint32))
+        self._validation = splits["validation"][:]
+        self.held_out: Sequence[Prompt] = self._prompts(num_held_out) if num_held_out else []
+        self.task = CityQuestions()
+        self.fingerprint = self._fingerprint(splits)
+
+    @property
+    def data_name(self) -> str:
+        """The name of the data set."""
+        return self.manifest.name if self.manifest else self.path.resolve().name
+
+    @property
+    def tasks(self) -> Sequence[str]:
+        """The tasks that are trained, in the canonical order. Rows of others may remind a model of what it knows."""
+        if self.manifest:
+            return self.manifest.tasks
+        there = set(self._validation["task_type"])
+        return tuple(name for name in TASKS if name in there)
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Facts that the user should see once."""
+        if self.manifest:
+            return ()
+        return (f"{self.path} has no {FILE_NAME}: nothing says which vocabulary its rows were written for",)
+
+    @property
+    def validation_texts(self) -> Sequence[str]:
+        """The texts of all held-out rows, on which the loss is measured."""
+        texts: list[str] = self._validation["text"]
+        return texts
+
+    def texts(self, step: int, size: int) -> list[str]:
+        """The texts of one optimiser step (counted from 0); the last step of an epoch has what is left."""
+        epoch, position = divmod(step, steps_per_epoch(len(self._train), size))
+        order = self._order_of(epoch)[position * size : (position + 1) * size]
+        texts: list[str] = self._train[order.tolist()]["text"]
+        return texts
+
+    def check_vocabulary(self, digest: str) -> None:
+        """Refuse a model whose vocabulary is not the one that the rows were written for.
+
+        Args:
+            digest: of the model's tokens (`character_tokenizer.tokenizer_digest`)
+
+        Raises:
+            InputError: the two differ.
+        """
+        if self.manifest and self.manifest.tokenizer != digest:
+            raise InputError(
+                f"the model's tokenizer is not that of {self.path}: vocabulary {digest}, the data set's is "
+                f"{self.manifest.tokenizer}",
+                "train a model that has `tokenizer: {name: characters}`, or one that goes on from such a model",
+            )
+
+    def _order_of(self, epoch: int) -> npt.NDArray[np.uint32]:
+        if self._order[0] != epoch:
+            generator = np.random.Generator(np.random.PCG64(draw_seed(self._seed, "epoch", epoch)))
+            self._order = (epoch, generator.permutation(len(self._train)).astype(np.uint32))
+        return self._order[1]
+
+    def _prompts(self, num_prompts: int) -> list[Prompt]:
+        generator = np.random.Generator(np.random.PCG64(draw_seed(self._seed, "held out")))
+        chosen = generator.permutation(len(self._validation["text"]))[:num_prompts]
+        return [self._prompt(row) for row in sorted(chosen.tolist())]
+
+    def _prompt(self, row: int) -> Prompt:
+        question, truth = split_row(self._validation["text"][row])
+        task = self._validation["task_type"][row]
+        if task not in TASKS:
+            raise InputError(
+                f"{self.path}, validation row {row}: there is no task {task!r}", f"tasks are {', '.join(TASKS)}"
+            )
+        message = {"role": "user", "content": question}
+        return Prompt((message,), gold={"task": task, "truth": truth}, source={"row": row, "split": "validation"})
+
+    def _fingerprint(self, splits: dict[str, Any]) -> str:
+        if self.manifest:
+            return self.manifest.fingerprint
+        return stable_digest({name: split._fingerprint for name, split in splits.items()})
+
+
+def _manifest(folder: Path) -> Manifest | None:
+    """What a data set of labkit's says of itself; None for one that comes from elsewhere."""
+    if (folder / "dataset_dict.json").is_file() and not (folder / FILE_NAME).exists():
+        return None
+    return read_manifest(folder)
+
+
+def _split(folder: Path, name: str, manifest: Manifest | None) -> Any:
+    """A split as a memory-mapped `datasets.Dataset`, checked for its columns and its size."""
+    from datasets import Dataset, load_from_disk  # type: ignore[import-untyped]
+
+    try:
+        split = load_from_disk(folder / name)
+    except FileNotFoundError:
+        there = ", ".join(sorted(path.parent.name for path in folder.glob("*/state.json"))) or "none"
+        raise InputError(f"{folder} has no split {name!r}", f"a training needs both; it has {there}") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder / name} cannot be read: {error}", "build or copy the data set again") from None
+    assert isinstance(split, Dataset)
+    for column in _COLUMNS:
+        if column not in split.column_names:
+            raise InputError(f"{folder / name} has no column {column!r}", "a row has its text and its task_type")
+    expected = manifest.splits[name].num_rows if manifest and name in manifest.splits else len(split)
+    if len(split) != expected or not expected:
+        raise InputError(
+            f"{folder / name} has {len(split)} rows, and should have {expected or 'some'}",
+            "build or copy the data set again",
+        )
+    return split

@@ -1,0 +1,73 @@
+"""The model as it is before the first step: made from nothing, or loaded."""
+
+from __future__ import annotations
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, Qwen2Config, Qwen2ForCausalLM, set_seed
+
+from labkit.config.commands import TrainConfig
+from labkit.config.training import ArchitectureConfig, CharacterTokenizerConfig, TokenizerConfig
+from labkit.errors import ConfigError
+from labkit.models.folder import ModelFolder
+from labkit.models.loading import choose_device, load_engine
+from labkit.models.torch_engine import TorchEngine
+from labkit.train.character_tokenizer import build_character_tokenizer
+from labkit.train.tokenizer import build_word_tokenizer
+
+
+def first_engine(config: TrainConfig, folder: ModelFolder | None) -> TorchEngine:
+    """The model that a training starts from, on its device.
+
+    Args:
+        folder: where `config.model` lies; None where there is none
+
+    Raises:
+        ConfigError: it cannot be trained on that device as asked. InputError: the model cannot be loaded.
+        MachineError: there is no such device, or not enough memory.
+    """
+    if config.model is not None and folder is not None:
+        # Half precision rounds small updates away, so a model is trained in float32 unless it is asked otherwise.
+        dtype = "float32" if config.model.dtype == "auto" else config.model.dtype
+        _check_device(config, config.model.device)
+        engine = load_engine(folder, config.model.model_copy(update={"dtype": dtype}))
+        engine.model.requires_grad_(True)
+        return engine
+    _check_device(config, config.device)
+    assert config.architecture is not None and config.tokenizer is not None  # the config class sees to it
+    tokenizer = _new_tokenizer(config.tokenizer, config.architecture.max_position_embeddings)
+    set_seed(config.seed % 2**32)
+    model = new_model(config.architecture, tokenizer)
+    model.to(device=choose_device(config.device))  # type: ignore[call-arg]
+    return TorchEngine(model, tokenizer)
+
+
+def new_model(architecture: ArchitectureConfig, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+    """A model with random weights: every matrix is drawn from N(0, initializer_range), every bias is 0."""
+    shape = architecture.model_dump(exclude={"family"})
+    return Qwen2ForCausalLM(  # type: ignore[no-untyped-call]
+        Qwen2Config(
+            vocab_size=len(tokenizer),
+            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            bos_token_id=tokenizer.bos_token_id,
+            **shape,
+        )
+    )
+
+
+def _new_tokenizer(config: TokenizerConfig, max_length: int) -> PreTrainedTokenizerBase:
+    if isinstance(config, CharacterTokenizerConfig):
+        return build_character_tokenizer(max_length=max_length)
+    return build_word_tokenizer(integer_range=config.integer_range, words=config.words, max_length=max_length)
+
+
+def _check_device(config: TrainConfig, wanted: str) -> None:
+    # The Trainer takes the first GPU that it sees, whatever device the model is on.
+    if wanted.startswith("cuda:") and wanted != "cuda:0":
+        number = wanted.partition(":")[2]
+        raise ConfigError(f"training cannot be put on {wanted}", f"CUDA_VISIBLE_DEVICES={number} makes it the first")
+    device = choose_device(wanted)
+    if config.optimisation.autocast == "float16" and device.type != "cuda":
+        raise ConfigError(
+            f"optimisation.autocast: float16 needs a CUDA GPU, and this training is on {device.type}",
+            "leave it out, or take bfloat16: --set optimisation.autocast=null",
+        )
