@@ -26,6 +26,10 @@ SMALL = {
     "LABKIT_OPTIMISATION__BATCH_SIZE": "8",
     "LABKIT_EVALUATION__NUM_PROMPTS": "4",
 }
+# Greedy evaluation has one rollout a prompt, and refuses to be asked for more.
+EVAL_WITHOUT_ROLLOUTS = (
+    'labkit() { if [ "$1" = eval ]; then env -u LABKIT_NUM_ROLLOUTS labkit "$@"; else command labkit "$@"; fi; }\n'
+)
 _BLOCK = re.compile(r"(?:<!-- (?P<mark>[^\n]*?) -->\n)?```(?P<language>\w+)\n(?P<text>.*?)```", re.DOTALL)
 
 
@@ -54,7 +58,7 @@ def _run(script: str, folder: Path, environment: dict[str, str]) -> None:
     oldest = f"$(ls -d {folder}/runs/*/* | sort -t/ -k{len(folder.parts) + 3} | head -n 1 | xargs basename)"
     script = script.replace("RUN", oldest).replace("labkit runs rm", "labkit runs rm --yes")
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script],
+        ["bash", "-euo", "pipefail", "-c", EVAL_WITHOUT_ROLLOUTS + script],
         cwd=folder, env=environment, capture_output=True, text=True, timeout=180, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"

@@ -217,3 +217,30 @@ def test_a_compacted_run_is_much_smaller(make_run: Make, rollout: MakeRow, verdi
     before = sum(path.stat().st_size for path in segments(run))
     compact(run)
     assert run.parquet_path.stat().st_size < before / 5
+
+
+def test_a_file_that_is_older_than_a_column_of_verdicts_reads_as_without_it(done: Run) -> None:
+    before = content(done)
+    compact(done)
+    frame = pl.read_parquet(done.parquet_path)
+    older = frame.drop(name for name in frame.columns if name.startswith("value@"))
+    assert older.width == frame.width - 2  # a column for each scorer
+    older.write_parquet(done.parquet_path)
+    assert content(done) == before
+    assert read_verdicts(done, OTHER, columns=["value"]).frame["value"].null_count() == 10 * 2
+
+
+def test_measured_values_survive(make_run: Make, rollout: MakeRow, verdict: MakeVerdict) -> None:
+    run = make_run(ask=Ask(1, ((Arm("temperature", 0.4), 3),)).as_json())
+    rows = [rollout(index) for index in range(3)]
+    with run.working() as attempt:
+        writer, scores = RowWriter(run.rows_dir, attempt), VerdictWriter(run.scores_path(run.score_hash))
+        writer.append(rows)
+        scores.append(verdict(row, value=value) for row, value in zip(rows, (0.0, 4024.92, None), strict=True))
+        writer.close()
+        scores.close()
+        run.finish({}, owed=0, num_asked=3)
+    expected = [0.0, 4024.92, None]
+    assert read_verdicts(run, run.score_hash).frame.sort("index")["value"].to_list() == expected
+    compact(run)
+    assert read_verdicts(run, run.score_hash, columns=["value"]).frame.sort("index")["value"].to_list() == expected

@@ -220,6 +220,14 @@ def test_events_survive_a_torn_one(make_run: Make) -> None:
     assert [event["text"] for event in run.events()] == ["first", "second"]
 
 
+def test_the_last_line_of_a_prompt_counts_where_its_first_stood(make_run: Make) -> None:
+    run = make_run()
+    run.add_prompts([{"id": "p2"}, {"id": "p0", "text": "again"}])
+    assert [(prompt["id"], prompt.get("text")) for prompt in run.prompts()] == [
+        ("p0", "again"), ("p1", 'say "{}"'), ("p2", None),
+    ]  # fmt: skip
+
+
 def test_prompts_are_added_behind_the_others(make_run: Make) -> None:
     run = make_run()
     run.add_prompts([{"id": "p2"}, {"id": "p3"}])

@@ -46,15 +46,20 @@ class Asked:
 
 
 MODEL_FLAGS = [
-    Flag("--model", "model.id", str, "Hub id, folder, or builtin:NAME.  [builtin:countdown-tiny]"),
+    Flag("--model", "model.id", str, "Hub id, folder, run:NAME, or builtin:NAME.  [builtin:countdown-tiny]"),
     Flag("--revision", "model.revision", str, "Branch, tag or commit of a hub id."),
     Flag("--dtype", "model.dtype", str, "auto, float32, bfloat16 or float16; auto is as saved."),
     Flag("--device", "model.device", str, "auto, cpu, cuda, cuda:1, mps."),
     Flag("--device-map", "model.device_map", str, "Spread the model over devices: auto, balanced, sequential."),
 ]
+CHECKPOINT_FLAGS = [
+    Flag("--checkpoint", "model.checkpoint", str, "Weights of a training run: final, last, or a step.  [final]"),
+]
 TASK_FLAGS = [
-    Flag("--task", "task", str, "countdown, a Python file with prompts() and score(), or a JSONL file of prompts."),
-    Flag("--data", "task.data", Path, "File of Countdown problems; without it they are generated."),
+    Flag("--task", "task", str, "countdown, world, a Python file with prompts() and score(), or a JSONL file."),
+    Flag(
+        "--data", "task.data", Path, "File of Countdown problems, without it they are generated; or folder of a world."
+    ),
     Flag("--split", "task.split", str, "train, validation or test; a file also has all.  [test]"),
     Flag("--offset", "task.offset", int, "Prompts to pass over.  [0]"),
     Flag("--num-prompts", "task.num_prompts", int, "Prompts to take.  [128]"),
@@ -62,7 +67,7 @@ TASK_FLAGS = [
 ]
 GENERATION_FLAGS = [
     Flag("--num-rollouts", "num_rollouts", int, "Rollouts a prompt and setting.  [512]"),
-    Flag("--max-new-tokens", "generation.max_new_tokens", int, "Most tokens a rollout.  [the model's own, else 1024]"),
+    Flag("--max-new-tokens", "generation.max_new_tokens", int, "Most tokens a rollout.  [the model's own, else 1024; world: 30]"),
     Flag("--top-p", "generation.top_p", float, "Nucleus of the draw.  [1.0]"),
     Flag("--top-k", "generation.top_k", int, "Draw among this many tokens; 0 is all.  [0]"),
     Flag("--batch-size", "generation.batch_size", int, "Most rollouts decoded at once.  [512]"),

@@ -26,6 +26,8 @@ from labkit.record.run import Run
 
 ConfigT = TypeVar("ConfigT", bound=Config)
 
+_NAMED_TASKS = ("countdown", "world")
+
 
 def resolve_asked(
     schema: type[ConfigT], asked: Asked, *, debug: Callable[[ConfigT], Mapping[str, Any]], resumed: Run | None = None
@@ -69,7 +71,7 @@ def resumed_run(asked: Asked, command: str) -> Run | None:
 
 
 def task_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    """`--task` as config values: a name, or a file that is a task."""
+    """The task of a command line as config values: a name, or a file that is a task."""
     plain = {key: value for key, value in values.items() if key != "task"}
     task = values.get("task")
     if task is None:
@@ -77,8 +79,8 @@ def task_values(values: Mapping[str, Any]) -> dict[str, Any]:
     for ending, name in ((".py", "python"), (".jsonl", "jsonl")):
         if task.endswith(ending):
             return {"task.name": name, "task.path": task} | plain
-    if task != "countdown":
-        raise ConfigError(f"there is no task {task!r}", "name countdown, a .py file, or a .jsonl file")
+    if task not in _NAMED_TASKS:
+        raise ConfigError(f"there is no task {task!r}", "name countdown, world, a .py file, or a .jsonl file")
     return {"task.name": task} | plain
 
 

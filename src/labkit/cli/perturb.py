@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from labkit.cli.flags import GENERATION_FLAGS, MODEL_FLAGS, RUN_FLAGS, TASK_FLAGS, Asked, Flag, add_command
+from labkit.cli.flags import (
+    CHECKPOINT_FLAGS,
+    GENERATION_FLAGS,
+    MODEL_FLAGS,
+    RUN_FLAGS,
+    TASK_FLAGS,
+    Asked,
+    Flag,
+    add_command,
+)
 
 FLAGS = [
     Flag("--sigma", "sigmas", float, "A standard deviation of the noise; repeatable.  [0.001 0.003 0.005 0.01]", repeatable=True),
-    *TASK_FLAGS, *MODEL_FLAGS,
+    *TASK_FLAGS, *MODEL_FLAGS, *CHECKPOINT_FLAGS,
     *(flag for flag in GENERATION_FLAGS if flag.option not in ("--top-p", "--top-k")),
     *RUN_FLAGS,
 ]  # fmt: skip

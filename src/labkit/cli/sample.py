@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from labkit.cli.flags import GENERATION_FLAGS, MODEL_FLAGS, RUN_FLAGS, TASK_FLAGS, Asked, Flag, add_command
+from labkit.cli.flags import (
+    CHECKPOINT_FLAGS,
+    GENERATION_FLAGS,
+    MODEL_FLAGS,
+    RUN_FLAGS,
+    TASK_FLAGS,
+    Asked,
+    Flag,
+    add_command,
+)
 
 FLAGS = [
     Flag("--temperature", "temperatures", float, "A temperature of the sweep; repeatable.  [0.4 0.6 0.8 1.0]", repeatable=True),
-    *TASK_FLAGS, *MODEL_FLAGS, *GENERATION_FLAGS, *RUN_FLAGS,
+    *TASK_FLAGS, *MODEL_FLAGS, *CHECKPOINT_FLAGS, *GENERATION_FLAGS, *RUN_FLAGS,
 ]  # fmt: skip
 
 HELP = """Sample rollouts at each temperature, score them, and show pass@k.

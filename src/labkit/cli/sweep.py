@@ -1,27 +1,47 @@
-"""What `sample` and `perturb` share on the command line: resolve, start or resume, watch, show the table."""
+"""What `sample`, `perturb` and `eval` share on the command line: resolve, start or resume, watch, show the table."""
 
 from __future__ import annotations
 
 import json
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 
 from labkit.cli.console import say
 from labkit.cli.flags import Asked
 from labkit.cli.layers import resolve_asked, resumed_run
 from labkit.config.base import Resolved
-from labkit.config.commands import SweepConfig
+from labkit.config.commands import EvalConfig, SweepConfig
 from labkit.record.run import Run
 
+AskedT = TypeVar("AskedT", bound=SweepConfig | EvalConfig)
 SweepT = TypeVar("SweepT", bound=SweepConfig)
 
 DEBUG_PROMPTS = 32
 DEBUG_ROLLOUTS = 32
 
 
+class ShowResult(Protocol):
+    """Prints what a finished run found."""
+
+    def __call__(self, run: Run, *, as_json: bool) -> None: ...
+
+
 def run_sweep(schema: type[SweepT], sweep_key: str, asked: Asked) -> None:
-    """Carry out a sweep as it was asked for, and print its table."""
+    """Carry out a sweep as it was asked for, and print its pass@k."""
+    run_rollouts(schema, asked, debug=lambda config: _debug(config, sweep_key), show=print_table)
+
+
+def run_rollouts(
+    schema: type[AskedT], asked: Asked, *, debug: Callable[[AskedT], dict[str, Any]], show: ShowResult
+) -> None:
+    """Carry out what a command line asks for, or say what that would take.
+
+    Args:
+        debug: the small preset of a config, by dotted key
+        show: prints the result of the run
+    """
     run = resumed_run(asked, schema.model_fields["command"].default)
-    resolved = resolve_asked(schema, asked, debug=lambda config: _debug(config, sweep_key), resumed=run)
+    resolved = resolve_asked(schema, asked, debug=debug, resumed=run)
     if asked.dry_run:
         _say_what_would_be_done(resolved, asked, run)
         return
@@ -45,16 +65,16 @@ def run_sweep(schema: type[SweepT], sweep_key: str, asked: Asked) -> None:
     for warning in (run.result() or {}).get("warnings", []):
         if warning not in said:  # learned on the way
             say(warning)
-    print_table([run], as_json=asked.json)
+    show(run, as_json=asked.json)
     say(f"recorded in {run.path}")
 
 
-def print_table(runs: list[Run], *, as_json: bool) -> None:
-    """The pass@k table of runs that share a base."""
+def print_table(run: Run, *, as_json: bool) -> None:
+    """The pass@k table of a run."""
     from labkit.report.pass_at_k import pass_at_k_table
     from labkit.report.render import print_tables
 
-    print_tables([pass_at_k_table(runs)], format="json" if as_json else None)
+    print_tables([pass_at_k_table([run])], format="json" if as_json else None)
 
 
 def _debug(config: SweepConfig, sweep_key: str) -> dict[str, Any]:

@@ -89,13 +89,14 @@ class WorldTask(Config):
     data: Path = Path("data/world")
     """The folder that holds the data sets."""
     evaluations: tuple[str, ...] | None = None
-    """Names of the data sets to ask from; null is every task on Atlantis, every task, and `multi_task`."""
+    """Names of the data sets to ask from; null is every task on Atlantis, every task, and `multi_task`, as far as they
+    are there."""
     split: Split = "test"
     """Which split of each."""
     offset: Annotated[int, Field(ge=0)] = 0
     """Rows of each evaluation to pass over."""
     num_prompts: Annotated[int, Field(ge=1)] | None = None
-    """Most rows of each evaluation, drawn with the seed of the data set; null is up to 10,000."""
+    """Most rows of each evaluation, drawn by the fingerprint of its data set; null is up to 10,000."""
 
 
 def _task_name(value: object) -> object:
@@ -119,7 +120,8 @@ class GenerationConfig(Config):
     """How tokens are drawn. Nothing hidden in a model's own `generation_config` is ever applied."""
 
     max_new_tokens: Annotated[int, Field(ge=1)] | None = None
-    """Most tokens a rollout may have; null is what the model's folder names, else 1024."""
+    """Most tokens a rollout may have; null is what the model's folder names, else 1024, and 30 for the world, whose
+    answers are shorter."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Nucleus: draw among the likeliest tokens that hold this much probability; 1 is all of them."""
     top_k: Annotated[int, Field(ge=0)] = 0

@@ -44,10 +44,11 @@ VERDICT_SCHEMA = pl.Schema(
         "reward": pl.Float64,
         "answer": pl.String,
         "rule": pl.String,
+        "value": pl.Float64,
     }
 )
 KEY = ["prompt", "arm", "index"]
-VERDICT_VALUES = ["correct", "reward", "answer", "rule"]
+VERDICT_VALUES = ["correct", "reward", "answer", "rule", "value"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +86,22 @@ def read_verdicts(run: Run, score_hash: str, *, columns: Sequence[str] | None = 
     wanted = _with_key(columns, VERDICT_SCHEMA)
     read = _read_segment(run.scores_path(score_hash), VERDICT_SCHEMA, salvage)
     frames = [read.frame.select(wanted)]
-    names = {verdict_column(name, score_hash): name for name in VERDICT_VALUES if name in wanted}
-    given = verdict_column("correct", score_hash)  # never null in a verdict, as its answer may be
-    if run.parquet_path.exists() and given in packed_columns(run):
-        packed = _read_packed(run, list(dict.fromkeys([*KEY, "attempt", given, *names])))
-        frames.insert(0, packed.filter(pl.col(given).is_not_null()).rename(names, strict=False).select(wanted))
+    if run.parquet_path.exists() and verdict_column("correct", score_hash) in packed_columns(run):
+        frames.insert(0, _packed_verdicts(run, score_hash, wanted))
     frames = [frame for frame in frames if frame.height]
     frame = _concat(frames, VERDICT_SCHEMA, wanted)
     repeats = len(frames) > 1 or frame["attempt"].min() != frame["attempt"].max()
     return Rows(newest(frame) if repeats else frame, read.warnings)
+
+
+def _packed_verdicts(run: Run, score_hash: str, wanted: Sequence[str]) -> pl.DataFrame:
+    """One scorer's verdicts in `rows.parquet`; a column that is younger than the file is null."""
+    names = {verdict_column(name, score_hash): name for name in VERDICT_VALUES if name in wanted}
+    there = [name for name in names if name in packed_columns(run)]
+    given = verdict_column("correct", score_hash)  # never null in a verdict, as its answer may be
+    packed = _read_packed(run, list(dict.fromkeys([*KEY, "attempt", given, *there])))
+    younger = [pl.lit(None, VERDICT_SCHEMA[names[name]]).alias(name) for name in names if name not in there]
+    return packed.filter(pl.col(given).is_not_null()).with_columns(younger).rename(names).select(wanted)
 
 
 def read_scored(

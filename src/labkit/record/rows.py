@@ -50,6 +50,8 @@ class Verdict:
     reward: float
     answer: str | None
     rule: str
+    value: float | None = None
+    """What was measured in the task's own unit, such as an absolute error; None where the task has no such measure."""
 
 
 # Bound once: json.dumps with options builds a new encoder at each call, which costs more than the row itself.
@@ -77,18 +79,19 @@ def _rollout_line(row: Rollout) -> str:
 
 
 def _verdict_line(verdict: Verdict) -> str:
-    return _encode(
-        {
-            "prompt": verdict.prompt,
-            "arm": verdict.arm,
-            "index": verdict.index,
-            "attempt": verdict.attempt,
-            "correct": verdict.correct,
-            "reward": verdict.reward,
-            "answer": verdict.answer,
-            "rule": verdict.rule,
-        }
-    )
+    fields = {
+        "prompt": verdict.prompt,
+        "arm": verdict.arm,
+        "index": verdict.index,
+        "attempt": verdict.attempt,
+        "correct": verdict.correct,
+        "reward": verdict.reward,
+        "answer": verdict.answer,
+        "rule": verdict.rule,
+    }
+    if verdict.value is not None:
+        fields["value"] = verdict.value
+    return _encode(fields)
 
 
 class RowWriter:

@@ -21,7 +21,7 @@ import os
 import re
 import secrets
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -156,14 +156,14 @@ class Run:
         return ask
 
     def prompts(self) -> list[dict[str, Any]]:
-        """The prompts, in the order in which they were asked for.
+        """The prompts, in the order in which they were first asked for; of several lines with one id the last counts.
 
         Raises:
             RecordError: the file is missing, damaged, or holds fewer than were asked for.
         """
         if not self.prompts_path.exists():
             raise RecordError(f"{self.prompts_path} is missing", "restore it from a copy; the rows are intact")
-        prompts = list(iterate_json_lines(self.prompts_path))
+        prompts = list({line.get("id"): line for line in iterate_json_lines(self.prompts_path)}.values())
         if len(prompts) < self.ask().num_prompts:
             missing = self.ask().num_prompts - len(prompts)
             raise RecordError(
@@ -249,7 +249,7 @@ def create_run(
     slug: str,
     manifest: Mapping[str, Any],
     config_yaml: str,
-    prompts: Sequence[Mapping[str, Any]],
+    prompts: Iterable[Mapping[str, Any]],
 ) -> Run:
     """Make a run folder. `run.json` comes last: a folder without it is not a run yet, and readers pass over it.
 

@@ -10,14 +10,14 @@ from labkit.config.base import Resolved
 from labkit.record.run import Run
 from labkit.rollouts.experiment import Experiment, prepare
 from labkit.rollouts.plan import Batch, nothing_done, owed_batches
-from labkit.rollouts.session import SweepT, refuse_other_base, refuse_other_seed, wanted
+from labkit.rollouts.session import AskedT, refuse_other_base, refuse_other_seed, wanted
 from labkit.rollouts.work import already_done, generate_batch
 from labkit.tasks.base import Prompt
 
 _ROW_BYTES = 330  # a row and its verdict without the text, as JSON
 
 
-def estimate(resolved: Resolved[SweepT], say: Callable[[str], None], run: Run | None = None) -> dict[str, Any]:
+def estimate(resolved: Resolved[AskedT], say: Callable[[str], None], run: Run | None = None) -> dict[str, Any]:
     """Load everything, do the first owed batch of each arm without writing it, and reckon up the rest.
 
     Returns:

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from labkit.config.base import stable_digest
-from labkit.config.commands import PerturbConfig, SampleConfig, SweepConfig
+from labkit.config.commands import EvalConfig, PerturbConfig, SampleConfig, SweepConfig
 from labkit.config.sections import CountdownTask
+from labkit.errors import InputError
 from labkit.models.engine import EncodedPrompt, Engine
 from labkit.models.folder import ModelFolder, find_model
 from labkit.record.identity import Arm
 from labkit.record.run import Ask
-from labkit.tasks.base import Prompt, Task
+from labkit.tasks.base import EvaluatedTask, Prompt, Task
 from labkit.tasks.countdown.presets import DEFAULT_PRESET
 from labkit.tasks.registry import load_task
 
 DEFAULT_MAX_NEW_TOKENS = 1024
+
+AskedConfig = SweepConfig | EvalConfig
+"""A config that says how many rollouts of which arms are wanted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
     """A sweep ready to be carried out."""
 
-    config: SweepConfig
+    config: AskedConfig
     task: Task
     prompts: Sequence[Prompt]
     prompt_ids: Sequence[str]
@@ -37,6 +42,10 @@ class Experiment:
     """What every verdict rests on."""
     parents: list[dict[str, str]]
     """The runs that made something of it, each `run`, `role`, `hash`."""
+    lineage: list[dict[str, Any]]
+    """The trainings that made the model, the oldest first."""
+    checkpoint: str | None
+    """Which weights of its training run the model is: `final`, `checkpoint-N`; None for one that is of no run."""
 
     @property
     def ask(self) -> Ask:
@@ -44,13 +53,17 @@ class Experiment:
         return Ask(len(self.prompts), sweep_arms(self.config))
 
 
-def sweep_arms(config: SweepConfig) -> tuple[tuple[Arm, int], ...]:
-    """The arms of a sweep with their rollouts a prompt: the greedy baseline first, with one."""
+def sweep_arms(config: AskedConfig) -> tuple[tuple[Arm, int], ...]:
+    """The arms of a sweep with their rollouts a prompt: the greedy baseline first, with one. An evaluation has one arm,
+    greedy or a temperature."""
     how = config.generation
     greedy = Arm("greedy", repetition_penalty=how.repetition_penalty)
+    shared: dict[str, Any] = {"top_p": how.top_p, "top_k": how.top_k, "repetition_penalty": how.repetition_penalty}
+    if isinstance(config, EvalConfig):
+        warm = Arm("temperature", config.temperature, **shared)
+        return ((warm, config.num_rollouts),) if config.temperature > 0 else ((greedy, 1),)
     arms: list[tuple[Arm, int]] = [(greedy, 1)] if config.greedy else []
     if isinstance(config, SampleConfig):
-        shared: dict[str, Any] = {"top_p": how.top_p, "top_k": how.top_k, "repetition_penalty": how.repetition_penalty}
         arms += [(Arm("temperature", value, **shared), config.num_rollouts) for value in config.temperatures]
     elif isinstance(config, PerturbConfig):
         penalty = how.repetition_penalty
@@ -60,7 +73,7 @@ def sweep_arms(config: SweepConfig) -> tuple[tuple[Arm, int], ...]:
     return tuple(arms)
 
 
-def prepare(config: SweepConfig, say: Callable[[str], None], known: Sequence[Prompt] = ()) -> Experiment:
+def prepare(config: AskedConfig, say: Callable[[str], None], known: Sequence[Prompt] = ()) -> Experiment:
     """Find the data and the model, load both, and work out the base.
 
     Args:
@@ -71,43 +84,86 @@ def prepare(config: SweepConfig, say: Callable[[str], None], known: Sequence[Pro
         InputError: data or model cannot be used. MachineError: the model does not fit or cannot be had.
     """
     task = load_task(config.task)
-    folder = find_model(config.model)
-    settings = folder.settings()
-    # Only Countdown words its prompts; other tasks bring them worded.
-    preset = None
-    if isinstance(config.task, CountdownTask):
-        preset = config.task.preset or settings.get("prompt_preset") or DEFAULT_PRESET
+    folder = find_model(config.model, config.runs_dir)
+    preset = _preset(config, folder)
     prompts = task.prompts(preset=preset, offset=config.task.offset, num_prompts=config.task.num_prompts)
-    joined = {prompt.id: prompt for prompt in (*known, *prompts)}
+    joined = _joined(task, known, prompts)
     for note in task.notes:
         say(note)
     engine = _load(folder, config)
     encoded = [engine.encode(prompt) for prompt in joined.values()]
+    _check_text_is_known(task, encoded, engine, say)
+    max_new_tokens = _max_new_tokens(config, task, folder)
+    # What importing and loading left behind goes now: Python swallows a signal that falls into a `__del__` later.
+    gc.collect()
+    return Experiment(
+        config=config,
+        task=task,
+        prompts=list(joined.values()),
+        prompt_ids=list(joined),
+        encoded=encoded,
+        engine=engine,
+        max_new_tokens=max_new_tokens,
+        base=_base(config, task, folder, engine) | {"preset": preset, "max_new_tokens": max_new_tokens},
+        score={"scorer": task.scorer, "golds": task.data_fingerprint},
+        parents=folder.parents(),
+        lineage=folder.lineage(),
+        checkpoint=folder.checkpoint,
+    )
+
+
+def _preset(config: AskedConfig, folder: ModelFolder) -> str | None:
+    """Only Countdown words its prompts; other tasks bring them worded."""
+    if not isinstance(config.task, CountdownTask):
+        return None
+    return config.task.preset or folder.settings().get("prompt_preset") or DEFAULT_PRESET
+
+
+def _max_new_tokens(config: AskedConfig, task: Task, folder: ModelFolder) -> int:
+    if config.generation.max_new_tokens is not None:
+        return config.generation.max_new_tokens
+    if isinstance(task, EvaluatedTask):
+        return task.max_new_tokens
+    return int(folder.settings().get("max_new_tokens") or DEFAULT_MAX_NEW_TOKENS)
+
+
+def _base(config: AskedConfig, task: Task, folder: ModelFolder, engine: Engine) -> dict[str, Any]:
     about = engine.describe()
-    unknown = sum(about["unknown_token_id"] in prompt.token_ids for prompt in encoded)
-    if unknown and about["unknown_token_id"] is not None:
-        say(f"{unknown} of {len(encoded)} prompts hold text that this model's tokenizer does not know")
-    max_new_tokens = config.generation.max_new_tokens or settings.get("max_new_tokens") or DEFAULT_MAX_NEW_TOKENS
-    base = {
+    return {
         "model": folder.weights_fingerprint(),
         "tokenizer": folder.tokenizer_fingerprint(),
         "chat_template": stable_digest(about["chat_template"]),
         "task": task.name,
-        "preset": preset,
         "data": task.data_fingerprint,
         "dtype": about["dtype"],
-        "max_new_tokens": max_new_tokens,
         "stop": list(config.generation.stop),
         "end_of_turn": about["end_of_turn_ids"],
     }
-    score = {"scorer": task.scorer, "golds": task.data_fingerprint}
-    parents = folder.parents()
-    return Experiment(
-        config, task, list(joined.values()), list(joined), encoded, engine, max_new_tokens, base, score, parents
-    )
 
 
-def _load(folder: ModelFolder, config: SweepConfig) -> Engine:
+def _joined(task: Task, known: Sequence[Prompt], prompts: Sequence[Prompt]) -> dict[str, Prompt]:
+    """The prompts of a run by id: known ones where they stand, new ones behind them."""
+    found = {prompt.id: prompt for prompt in known}
+    for prompt in prompts:
+        before = found.get(name := prompt.id)
+        found[name] = task.joined(before, prompt) if before and isinstance(task, EvaluatedTask) else prompt
+    return found
+
+
+def _check_text_is_known(
+    task: Task, encoded: Sequence[EncodedPrompt], engine: Engine, say: Callable[[str], None]
+) -> None:
+    unknown_id = engine.describe()["unknown_token_id"]
+    unknown = [] if unknown_id is None else [prompt.text for prompt in encoded if unknown_id in prompt.token_ids]
+    if not unknown:
+        return
+    what = f"{len(unknown)} of {len(encoded)} prompts hold text that this model's tokenizer does not know"
+    if isinstance(task, EvaluatedTask) and task.known_text_only:
+        raise InputError(f"{what}, such as {unknown[0]!r}", "evaluate a model that was trained on data of this kind")
+    say(what)
+
+
+def _load(folder: ModelFolder, config: AskedConfig) -> Engine:
     from labkit.models.loading import load_engine
 
     return load_engine(folder, config.model)

@@ -6,44 +6,44 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from labkit.config.base import Resolved
-from labkit.config.commands import SweepConfig
+from labkit.config.commands import EvalConfig
 from labkit.config.yaml_text import dump
 from labkit.errors import RecordError
 from labkit.models.noise import STREAM
-from labkit.record.identity import components_hash, describe_difference
+from labkit.record.identity import Arm, components_hash, describe_difference
 from labkit.record.provenance import capture
 from labkit.record.run import Ask, Run, create_run
-from labkit.rollouts.experiment import Experiment, prepare, sweep_arms
+from labkit.rollouts.experiment import AskedConfig, Experiment, prepare, sweep_arms
 from labkit.rollouts.work import Observer, Worker
 from labkit.tasks.base import Prompt
 
-SweepT = TypeVar("SweepT", bound=SweepConfig)
+AskedT = TypeVar("AskedT", bound=AskedConfig)
 
 
 RUN_ORIGIN = "run "
 """What the origin of a value begins with that a resumed run was asked before."""
 
 _SWEEP_KEYS = {
-    "temperatures", "sigmas", "greedy", "generation.top_p", "generation.top_k", "generation.repetition_penalty",
+    "temperature", "temperatures", "sigmas", "greedy", "generation.top_p", "generation.top_k", "generation.repetition_penalty",
 }  # fmt: skip
 
 
-def start(resolved: Resolved[SweepT], experiment: Experiment, observer: Observer) -> Run:
+def start(resolved: Resolved[AskedT], experiment: Experiment, observer: Observer) -> Run:
     """Make a run for an experiment and carry it out."""
     run = create_run(
         resolved.config.runs_dir,
         command=resolved.config.command,
-        slug=resolved.config.name or resolved.config.model.id.rsplit(":")[-1].rsplit("/")[-1],
+        slug=resolved.config.name or _model_name(resolved.config, experiment),
         manifest=_manifest(resolved, experiment),
         config_yaml=dump(resolved.config.as_json()),
-        prompts=[prompt.as_json() for prompt in experiment.prompts],
+        prompts=(prompt.as_json() for prompt in experiment.prompts),
     )
     with run.working() as attempt:
         Worker(run, experiment, attempt, observer).carry_out(experiment.ask)
     return run
 
 
-def resume(run: Run, resolved: Resolved[SweepT], say: Callable[[str], None], observer: Observer) -> Run:
+def resume(run: Run, resolved: Resolved[AskedT], say: Callable[[str], None], observer: Observer) -> Run:
     """Carry out what a run owes, and what is asked beyond that.
 
     Raises:
@@ -54,9 +54,10 @@ def resume(run: Run, resolved: Resolved[SweepT], say: Callable[[str], None], obs
         known = [Prompt.from_json(line) for line in run.prompts()]
         experiment = prepare(resolved.config, say, known)
         refuse_other_base(run, experiment)
-        new = experiment.prompts[len(known) :]
-        if new:
-            run.add_prompts([prompt.as_json() for prompt in new])
+        # A known prompt may stand in more evaluations now; its newest line counts.
+        moved = [new for new, old in zip(experiment.prompts, known, strict=False) if new.source != old.source]
+        if news := [*moved, *experiment.prompts[len(known) :]]:
+            run.add_prompts([prompt.as_json() for prompt in news])
         before = run.ask()
         ask = before.joined(wanted(before, resolved, experiment))
         if ask != before:
@@ -65,7 +66,7 @@ def resume(run: Run, resolved: Resolved[SweepT], say: Callable[[str], None], obs
     return run
 
 
-def wanted(before: Ask, resolved: Resolved[SweepT], experiment: Experiment) -> Ask:
+def wanted(before: Ask, resolved: Resolved[AskedT], experiment: Experiment) -> Ask:
     """What a resumed run is asked for now, beside what it was asked before.
 
     Values of the sweep that were given now are arms of their own, with the rollouts given now or else the run's most.
@@ -80,6 +81,8 @@ def wanted(before: Ask, resolved: Resolved[SweepT], experiment: Experiment) -> A
     num_rollouts = config.num_rollouts if "num_rollouts" in given else most
     if given & _SWEEP_KEYS:
         arms = sweep_arms(config.model_copy(update={"num_rollouts": num_rollouts}))
+        if isinstance(config, EvalConfig):
+            _refuse_other_arm(before, arms[0][0])
         return Ask(num_prompts, arms)
     if "num_rollouts" in given:
         arms = tuple((arm, 1 if arm.method == "greedy" else num_rollouts) for arm, _ in before.arms)
@@ -87,7 +90,17 @@ def wanted(before: Ask, resolved: Resolved[SweepT], experiment: Experiment) -> A
     return Ask(num_prompts, before.arms)
 
 
-def refuse_other_seed(run: Run, config: SweepConfig) -> None:
+def _refuse_other_arm(before: Ask, arm: Arm) -> None:
+    """An evaluation decodes in one way: figures of two would stand under one name."""
+    (known, _), *_ = before.arms
+    if arm.key != known.key:
+        raise RecordError(
+            f"the run decodes with {known.key}, not {arm.key}",
+            "leave the flag out that changed it, or start a new run without --resume",
+        )
+
+
+def refuse_other_seed(run: Run, config: AskedConfig) -> None:
     """A run has one seed: under another its rollouts would be other draws with the same names."""
     if run.manifest["seed"] != config.seed:
         raise RecordError(
@@ -111,7 +124,7 @@ def refuse_other_base(run: Run, experiment: Experiment) -> None:
             )
 
 
-def _manifest(resolved: Resolved[SweepT], experiment: Experiment) -> dict[str, object]:
+def _manifest(resolved: Resolved[AskedT], experiment: Experiment) -> dict[str, object]:
     first = experiment.encoded[0]
     return {
         "name": resolved.config.name,
@@ -128,7 +141,16 @@ def _manifest(resolved: Resolved[SweepT], experiment: Experiment) -> dict[str, o
         "provenance": capture(),
         "first_prompt": {"text": first.text, "token_ids": list(first.token_ids)},
         "parents": experiment.parents,
+        "lineage": experiment.lineage,
+        "checkpoint": experiment.checkpoint,
     }
+
+
+def _model_name(config: AskedConfig, experiment: Experiment) -> str:
+    """What the training is called that the model comes from, else the end of what the user called the model."""
+    newest = experiment.lineage[-1]
+    trained = newest["name"] if newest["run"] else None
+    return trained or config.model.id.rsplit(":")[-1].rsplit("/")[-1]
 
 
 def _engine(experiment: Experiment) -> dict[str, object]:

@@ -19,6 +19,7 @@ from labkit.record.run import Ask, Run
 from labkit.rollouts.experiment import Experiment
 from labkit.rollouts.plan import Batch, Done, mark_done, nothing_done, num_owed, owed_batches
 from labkit.stats import pass_at_k_rates, powers_of_two
+from labkit.tasks.base import EvaluatedTask, Summary
 
 
 @dataclass(slots=True)
@@ -86,12 +87,24 @@ class Worker:
             rows.close()
             verdicts.close()
         self.experiment.engine.perturb(None)
+        evaluated = self._evaluated(ask)
         result = summarise(ask, tally) | {
             "timings": self._timings(owed, time.monotonic() - began),
             "tokens": {"prompt": tally.num_prompt_tokens, "generated": tally.num_tokens},
-            "warnings": list(self.experiment.task.notes),
+            "warnings": [*self.experiment.task.notes, *(evaluated.warnings if evaluated else ())],
         }
+        if evaluated is not None:
+            result["evaluations"] = list(evaluated.evaluations)
         self.run.finish(result, owed=num_owed(done), num_asked=ask.num_rollouts)
+
+    def _evaluated(self, ask: Ask) -> Summary | None:
+        """The figures of the task's evaluations, where it has such and the run decodes in one way."""
+        task = self.experiment.task
+        if not isinstance(task, EvaluatedTask) or len(ask.arms) != 1:
+            return None
+        ((arm, _),) = ask.arms
+        verdicts = read_verdicts(self.run, self.run.score_hash, columns=["value", "answer"]).frame
+        return task.summarise(self.experiment.prompts, verdicts.filter(pl.col("arm") == arm.key))
 
     def _timings(self, owed: int, attempt_s: float) -> dict[str, float]:
         """Seconds of this attempt and of all; an attempt that had nothing to do leaves them as they were."""
@@ -141,8 +154,9 @@ class Worker:
             return Verdict(row.prompt, row.arm, row.index, row.attempt, False, 0.0, None, "error")
         score = self.experiment.task.score(self.experiment.prompts[prompt], row.text)
         return Verdict(
-            row.prompt, row.arm, row.index, row.attempt, score.correct, score.reward, score.answer, score.rule
-        )
+            row.prompt, row.arm, row.index, row.attempt,
+            score.correct, score.reward, score.answer, score.rule, score.value,
+        )  # fmt: skip
 
     def _score_what_has_no_verdict(self, position: dict[str, int]) -> None:
         """A crash can come between a batch's rows and its verdicts: score those rows now."""

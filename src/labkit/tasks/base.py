@@ -10,10 +10,17 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Message = Mapping[str, str]
 """One chat turn: `{"role": "system" | "user" | "assistant", "content": …}`."""
+
+
+# Bound once: json.dumps with options builds a new encoder at each call.
+_encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +41,7 @@ class Prompt:
     @property
     def id(self) -> str:
         """16 hex digits: the hash of what the model is asked, and of nothing else."""
-        content = json.dumps([[dict(m) for m in self.messages], self.prefill], sort_keys=True, ensure_ascii=False)
+        content = _encode([[dict(m) for m in self.messages], self.prefill])
         return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
 
     def as_json(self) -> dict[str, Any]:
@@ -66,6 +73,18 @@ class Score:
     """What was taken as the answer; None where nothing was found."""
     rule: str
     """The name of the scoring rule that decided."""
+    value: float | None = None
+    """What was measured in the task's own unit, such as an absolute error; None where there is no such measure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What the answers to a task's prompts say, beside pass@k."""
+
+    evaluations: Sequence[Mapping[str, Any]]
+    """One JSON object for each named evaluation and kind of question in it."""
+    warnings: Sequence[str]
+    """What a reader of these figures should know."""
 
 
 class Task(Protocol):
@@ -92,4 +111,29 @@ class Task(Protocol):
 
     def score(self, prompt: Prompt, text: str) -> Score:
         """Grade one continuation. Pure, bounded in time, never evaluates `text` as code."""
+        ...
+
+
+@runtime_checkable
+class EvaluatedTask(Task, Protocol):
+    """A task whose prompts stand in named evaluations, each of which has figures of its own.
+
+    A prompt that stands in several is decoded once: it is the same question wherever it stands.
+    """
+
+    max_new_tokens: int
+    """Enough tokens for every answer; the limit where the config names none."""
+    known_text_only: bool
+    """Whether a prompt with text that the model's tokenizer does not know is an error, and not worth a remark only."""
+
+    def joined(self, known: Prompt, prompt: Prompt) -> Prompt:
+        """One prompt for the same question in two selections of rows, standing wherever either of them does."""
+        ...
+
+    def summarise(self, prompts: Sequence[Prompt], verdicts: pl.DataFrame) -> Summary:
+        """The figures of every evaluation.
+
+        Args:
+            verdicts: one row a rollout of one arm, with `prompt`, `value` and `answer`
+        """
         ...

@@ -9,10 +9,12 @@ from labkit.config.sections import CountdownTask as CountdownConfig
 from labkit.config.sections import PromptFileTask as PromptFileConfig
 from labkit.config.sections import PythonTask as PythonConfig
 from labkit.config.sections import TaskConfig
+from labkit.config.sections import WorldTask as WorldConfig
 from labkit.tasks.base import Task
 from labkit.tasks.countdown import CountdownTask
 from labkit.tasks.prompt_file import PromptFileTask
 from labkit.tasks.python_file import PythonFileTask
+from labkit.tasks.world.task import WorldTask
 
 
 def _countdown(config: CountdownConfig) -> Task:
@@ -31,6 +33,7 @@ _TASKS: dict[type, Callable[[Any], Task]] = {
     CountdownConfig: _countdown,
     PromptFileConfig: lambda config: PromptFileTask(config.path),
     PythonConfig: lambda config: PythonFileTask(config.path, config.split),
+    WorldConfig: lambda config: WorldTask(config.data, config.evaluations, config.split),
 }
 
 

@@ -1,0 +1,82 @@
+"""`labkit eval`: one way of decoding, over the prompts of a task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from labkit.cli.flags import (
+    CHECKPOINT_FLAGS,
+    GENERATION_FLAGS,
+    MODEL_FLAGS,
+    RUN_FLAGS,
+    TASK_FLAGS,
+    Asked,
+    Flag,
+    add_command,
+)
+
+if TYPE_CHECKING:
+    from labkit.record.run import Run
+
+TASK = Annotated[
+    str | None, typer.Argument(metavar="TASK", help="world, countdown, a Python file, or a JSONL file of prompts.")
+]
+_ELSEWHERE = ("--task", "--num-rollouts", "--data", "--num-prompts")
+_SHARED = (*TASK_FLAGS, *MODEL_FLAGS, *CHECKPOINT_FLAGS, *GENERATION_FLAGS, *RUN_FLAGS)
+
+FLAGS = [
+    Flag("--temperature", "temperature", float, "0 decodes greedily.  [0]"),
+    Flag("--num-rollouts", "num_rollouts", int, "Rollouts a prompt, above temperature 0.  [1]"),
+    Flag("--evaluation", "task.evaluations", str, "A data set of the world; repeatable.  [all 15]", repeatable=True),
+    Flag("--data", "task.data", Path, "Folder of the world, or file of Countdown problems.  [data/world]"),
+    Flag("--num-prompts", "task.num_prompts", int, "Prompts, of each evaluation.  [world: up to 10000; countdown: 128]"),
+    *(flag for flag in _SHARED if flag.option not in _ELSEWHERE),
+]  # fmt: skip
+
+HELP = """Evaluate a model on a task, decoding in one way.
+
+`labkit eval world` asks the rows of every evaluation of a world: each task on Atlantis, each on ordinary cities, and
+the mixture of all. All of them are one run, and a question that stands in several is decoded once. --debug is 32
+prompts of each.
+"""
+
+DEBUG_PROMPTS = 32
+
+
+def register(app: typer.Typer) -> None:
+    add_command(app, "eval", FLAGS, _eval, help=HELP, argument=("task", TASK))
+
+
+def _eval(asked: Asked) -> None:
+    from labkit.cli.sweep import run_rollouts
+    from labkit.config.commands import EvalConfig
+
+    _refuse_no_task(asked)
+    run_rollouts(EvalConfig, asked, debug=_debug, show=_print_table)
+
+
+def _refuse_no_task(asked: Asked) -> None:
+    from labkit.errors import ConfigError
+
+    if asked.values["task"] is None and asked.config is None and asked.resume is None:
+        raise ConfigError("labkit eval needs a task", "labkit eval world --model MODEL")
+
+
+def _debug(_config: Any) -> dict[str, Any]:
+    """The small preset: 32 prompts of each evaluation."""
+    return {"task.num_prompts": DEBUG_PROMPTS}
+
+
+def _print_table(run: Run, *, as_json: bool) -> None:
+    """The figures of the world's evaluations, or pass@k of any other task."""
+    from labkit.cli.sweep import print_table
+    from labkit.report.render import print_tables
+    from labkit.report.world.evaluations import evaluation_table
+
+    if "evaluations" in (run.result() or {}):
+        print_tables([evaluation_table([run])], format="json" if as_json else None)
+    else:
+        print_table(run, as_json=as_json)

@@ -1,0 +1,94 @@
+"""Rows of a data set on disk: which of them are asked, and what they hold. Files are mapped, not loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from labkit.errors import InputError
+
+if TYPE_CHECKING:
+    from labkit.tasks.world.manifest import Manifest
+
+_COLUMNS = ("text", "task_type")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRows:
+    """Some rows of a split, in the order in which they were asked for."""
+
+    rows: Sequence[int]
+    """Where each stands in the split."""
+    texts: Sequence[str]
+    tasks: Sequence[str]
+    """The name of each row's task."""
+
+
+def chosen_rows(num_rows: int, fingerprint: str, offset: int, num_chosen: int) -> npt.NDArray[np.int64]:
+    """Rows drawn without replacement, the same on every machine.
+
+    They are a window of one fixed order of all rows, so a wider window holds a narrower one at the same offset.
+
+    Args:
+        num_rows: of the split
+        fingerprint: of the data set, which is the seed
+        offset: rows of the order to pass over
+        num_chosen: most rows after that
+
+    Returns:
+        (N,), N of at most `num_chosen`.
+    """
+    key = int.from_bytes(hashlib.blake2b(fingerprint.encode(), digest_size=8).digest(), "little")
+    order = np.argsort(_mixed(np.arange(num_rows, dtype=np.uint64), key), kind="stable")
+    return order[offset : offset + num_chosen]
+
+
+def read_stored(manifest: Manifest, split: str, rows: npt.NDArray[np.int64]) -> StoredRows:
+    """Rows of one split of a data set.
+
+    Raises:
+        InputError: the files are missing, damaged, or not those that the manifest was written for.
+    """
+    folder = manifest.path / split
+    table = _mapped(folder)
+    missing = [name for name in _COLUMNS if name not in table.column_names]
+    if missing:
+        raise InputError(f"{folder} has no column {missing[0]!r}", _rebuild(manifest.path))
+    if table.num_rows != manifest.splits[split].num_rows:
+        expected = manifest.splits[split].num_rows
+        raise InputError(f"{folder} has {table.num_rows} rows, its manifest says {expected}", _rebuild(manifest.path))
+    texts, tasks = (table[name].take(rows).to_pylist() for name in _COLUMNS)
+    if any(type(value) is not str for value in (*texts, *tasks)):
+        raise InputError(f"{folder} holds a row whose text or task_type is no text", _rebuild(manifest.path))
+    return StoredRows(rows.tolist(), texts, tasks)
+
+
+def _mapped(folder: Path) -> Any:
+    """The Arrow table of a split as `datasets` saves one: stream files, listed in `state.json`."""
+    import pyarrow as pa  # type: ignore[import-untyped]
+
+    try:
+        names = [file["filename"] for file in json.loads((folder / "state.json").read_bytes())["_data_files"]]
+        tables = [pa.ipc.open_stream(pa.memory_map(str(folder / name))).read_all() for name in names]
+        return pa.concat_tables(tables)
+    except (OSError, ValueError, KeyError, TypeError) as error:  # pyarrow's own errors are ValueErrors
+        raise InputError(f"cannot read the rows of {folder}: {error}", _rebuild(folder.parent)) from None
+
+
+def _rebuild(folder: Path) -> str:
+    return f"remove {folder} and build it again: labkit data build"
+
+
+def _mixed(counter: npt.NDArray[np.uint64], key: int) -> npt.NDArray[np.uint64]:
+    """The finaliser of SplitMix64 (Steele, Lea & Flood 2014) over a counter: distinct numbers for distinct rows."""
+    mixed = (counter + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(key)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))

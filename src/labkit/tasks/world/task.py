@@ -1,0 +1,139 @@
+"""The world as a task: questions about cities from data sets on disk, each data set an evaluation of its own.
+
+A question that stands in several data sets is one prompt, which says where it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from labkit.config.base import stable_digest
+from labkit.config.world import TASKS, evaluation_names
+from labkit.errors import InputError
+from labkit.tasks.base import Prompt, Score, Summary
+from labkit.tasks.world.manifest import Manifest, data_set_folders, read_manifest
+from labkit.tasks.world.scoring import SCORER, score_row
+from labkit.tasks.world.stored_rows import StoredRows, chosen_rows, read_stored
+from labkit.tasks.world.text import split_row
+
+if TYPE_CHECKING:
+    import polars as pl
+
+MOST_ROWS = 10_000
+"""Rows of an evaluation that are asked where nobody says how many."""
+
+
+class WorldTask:
+    """The rows of some evaluations, each of which is a data set of the world's folder."""
+
+    name = "world"
+    scorer = SCORER
+    max_new_tokens = 30  # the longest answer has 7 digits, or FALSE; the published code had 20 and 30
+    known_text_only = True
+
+    def __init__(self, data: Path, evaluations: Sequence[str] | None = None, split: str = "test") -> None:
+        """Open the data sets.
+
+        Args:
+            data: the folder of the world
+            evaluations: names of its data sets; None is every usual evaluation that is there
+            split: which split of each
+
+        Raises:
+            InputError: there is no such data set or split, or no evaluation at all; says what there is.
+        """
+        self._data, self._split = data, split
+        names = _usual(data) if evaluations is None else tuple(dict.fromkeys(evaluations))
+        if not names:
+            raise InputError(f"there are no evaluations in {data}", f"make some: labkit data build CONFIG --out {data}")
+        self._sets = {name: _open(data, name, split) for name in names}
+        fingerprints = {name: manifest.fingerprint for name, manifest in self._sets.items()}
+        self.data_fingerprint = stable_digest({"split": split, "evaluations": fingerprints})
+        self.notes: Sequence[str] = ()
+
+    def prompts(self, *, preset: str | None, offset: int, num_prompts: int | None) -> list[Prompt]:
+        """The distinct questions among `num_prompts` rows of every evaluation, the shorter ones first.
+
+        The rows are drawn by the data set's fingerprint; None is up to 10,000 of each.
+
+        Raises:
+            InputError: a preset is named; an evaluation has no rows after the offset; its files cannot be read; or a
+                question has two answers.
+        """
+        if preset is not None:
+            raise InputError(f"the world has no preset {preset!r}", "leave it out: its data sets hold the wording")
+        found: dict[str, Prompt] = {}
+        for name, manifest in self._sets.items():
+            num_rows = manifest.splits[self._split].num_rows
+            rows = chosen_rows(num_rows, manifest.fingerprint, offset, num_prompts or MOST_ROWS)
+            if not len(rows):
+                where = f"{manifest.path}: split {self._split!r}"
+                raise InputError(f"{where} has {num_rows} rows, none after an offset of {offset}", "lower --offset")
+            self._add(found, name, read_stored(manifest, self._split, rows))
+        # Prompts of one length are batches without padding. The sort is stable, so their order is always the same.
+        return [found[question] for question in sorted(found, key=len)]
+
+    def _add(self, found: dict[str, Prompt], evaluation: str, stored: StoredRows) -> None:
+        for row, text, task in zip(stored.rows, stored.texts, stored.tasks, strict=True):
+            question, truth = split_row(text)
+            if task not in TASKS:
+                where = f"{self._sets[evaluation].path}, {self._split} row {row}"
+                raise InputError(f"{where}: there is no task {task!r}", f"tasks are {', '.join(TASKS)}")
+            gold = {"task": task, "truth": truth}
+            known = found.get(question)
+            if known is None:
+                message = {"role": "user", "content": question}
+                found[question] = Prompt((message,), gold=gold, source={"evaluations": {evaluation: [row]}})
+            elif known.gold != gold:
+                self._refuse_two_truths(known, evaluation, row, truth)
+            else:
+                known.source["evaluations"].setdefault(evaluation, []).append(row)
+
+    def _refuse_two_truths(self, known: Prompt, evaluation: str, row: int, truth: str) -> None:
+        other, (other_row, *_) = next(iter(known.source["evaluations"].items()))
+        question = known.messages[0]["content"]
+        raise InputError(
+            f"{question} is {known.gold['truth']} in row {other_row} of {other} and {truth} in row {row} of {evaluation}",
+            f"the data sets of {self._data} are of different worlds: build all of them again with labkit data build",
+        )
+
+    def score(self, prompt: Prompt, text: str) -> Score:
+        """Read the answer after the prompt's `=` and measure it by the rules of its task (`scoring.score_row`)."""
+        task, truth = prompt.gold["task"], prompt.gold["truth"]
+        found = score_row(task, prompt.messages[0]["content"], text, truth)
+        return Score(found.correct, float(found.correct), found.answer, found.rule, found.value)
+
+    def joined(self, known: Prompt, prompt: Prompt) -> Prompt:
+        """The question with its rows in both selections."""
+        places: dict[str, list[int]] = dict(known.source["evaluations"])
+        for evaluation, rows in prompt.source["evaluations"].items():
+            places[evaluation] = sorted({*places.get(evaluation, ()), *rows})
+        return replace(prompt, source={"evaluations": places})
+
+    def summarise(self, prompts: Sequence[Prompt], verdicts: pl.DataFrame) -> Summary:
+        """The metric and the parse rate of every evaluation (`evaluations.summarise`)."""
+        from labkit.tasks.world.evaluations import summarise
+
+        return summarise(list(self._sets), prompts, verdicts)
+
+
+def _usual(data: Path) -> tuple[str, ...]:
+    there = {folder.name for folder in data_set_folders(data)}
+    return tuple(name for name in evaluation_names() if name in there)
+
+
+def _open(data: Path, name: str, split: str) -> Manifest:
+    there = [folder.name for folder in data_set_folders(data)]
+    if name not in there:
+        what = f"{data} has {', '.join(there)}" if there else f"{data} has no data sets"
+        raise InputError(
+            f"there is no data set {data / name}", f"{what}; labkit data build CONFIG --out {data} makes more"
+        )
+    manifest = read_manifest(data / name)
+    if split not in manifest.splits:
+        known = ", ".join(manifest.splits)
+        raise InputError(f"{data / name} has no split {split!r}", f"choose one with --split: {known}")
+    return manifest
