@@ -22,6 +22,10 @@ test *args:
 slow:
     pytest -m slow -rs
 
+# The world-cities experiment in small, about 20 minutes; `just slow` checks what it finds.
+exp1-tiny folder="exp1-tiny":
+    scripts/exp1_tiny.sh {{ folder }}
+
 smoke:
     labkit perturb --sigma 0.001 --debug --runs-dir "$(mktemp -d)"
 
@@ -31,7 +35,11 @@ bench:
     python benchmarks/rows.py
     python benchmarks/scoring.py
     python benchmarks/noise.py
+    python benchmarks/world_data.py
+    python benchmarks/evaluation.py
+    python benchmarks/representations.py
     python benchmarks/report.py
+    python benchmarks/world_report.py
 
 format:
     ruff check --fix .
