@@ -67,7 +67,12 @@ TASK_FLAGS = [
 ]
 GENERATION_FLAGS = [
     Flag("--num-rollouts", "num_rollouts", int, "Rollouts a prompt and setting.  [512]"),
-    Flag("--max-new-tokens", "generation.max_new_tokens", int, "Most tokens a rollout.  [the model's own, else 1024; world: 30]"),
+    Flag(
+        "--max-new-tokens",
+        "generation.max_new_tokens",
+        int,
+        "Most tokens a rollout.  [the model's own, else 1024; world: 30]",
+    ),
     Flag("--top-p", "generation.top_p", float, "Nucleus of the draw.  [1.0]"),
     Flag("--top-k", "generation.top_k", int, "Draw among this many tokens; 0 is all.  [0]"),
     Flag("--batch-size", "generation.batch_size", int, "Most rollouts decoded at once.  [512]"),
