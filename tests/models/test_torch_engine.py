@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from tiny_models import save_model
+from torch.nn import functional
 from transformers import AutoModelForCausalLM
 
 from labkit.config.sections import ModelConfig
@@ -22,6 +24,8 @@ from labkit.models.noise import gaussian
 from labkit.models.torch_engine import TorchEngine
 from labkit.tasks.base import Prompt
 
+PADDED = Decoding(12, stop=("no such text",))
+"""Any stop text leaves decoding to transformers' `generate`."""
 PROMPTS = ["44 19 35 = 98", "1 2 3 = 6", "7 = 7", "12 13 14 15 = 54", "99 98 = 1"]
 
 
@@ -46,11 +50,12 @@ def greedy_by_hand(engine: TorchEngine, prompt: EncodedPrompt, num_tokens: int) 
     return ids[len(prompt.token_ids) :]
 
 
-def test_greedy_in_a_padded_batch_is_what_a_plain_forward_pass_gives(tiny_folder: Path) -> None:
+@pytest.mark.parametrize("decoding", [Decoding(12), PADDED])
+def test_greedy_in_a_padded_batch_is_what_a_plain_forward_pass_gives(tiny_folder: Path, decoding: Decoding) -> None:
     engine = load(tiny_folder)
     prompts = encoded(engine)
     assert len({len(prompt.token_ids) for prompt in prompts}) > 2  # padding is needed
-    for prompt, completion in zip(prompts, engine.generate(prompts, Decoding(12)), strict=True):
+    for prompt, completion in zip(prompts, engine.generate(prompts, decoding), strict=True):
         tokens = greedy_by_hand(engine, prompt, 12)
         assert completion.num_tokens == len(tokens)
         assert completion.text == engine.tokenizer.decode(tokens, skip_special_tokens=True)
@@ -211,31 +216,39 @@ def test_no_row_runs_past_the_context(tiny_folder: Path, monkeypatch: pytest.Mon
         return output
 
     monkeypatch.setattr(engine.model, "generate", watched)
-    completions = engine.generate(prompts, Decoding(1000))
+    padded = engine.generate(prompts, replace(PADDED, max_new_tokens=1000))
     assert max(lengths) <= context
-    for prompt, completion in zip(prompts, completions, strict=True):
+    assert engine.generate(prompts, Decoding(1000)) == padded
+    for prompt, completion in zip(prompts, padded, strict=True):
         assert completion == engine.generate([prompt], Decoding(1000))[0]
+        assert len(prompt.token_ids) + completion.num_tokens <= context
 
 
-def test_a_batch_is_halved_when_memory_runs_out(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("decoding", [Decoding(6), replace(PADDED, max_new_tokens=6)])
+def test_a_batch_is_halved_when_memory_runs_out(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, decoding: Decoding
+) -> None:
     engine = load(tiny_folder)
-    expected = [row.text for row in engine.generate(encoded(engine), Decoding(6))]
-    forward, sizes = engine.model.forward, []
+    expected = engine.generate(encoded(engine), Decoding(6))
+    embedding, sizes = functional.embedding, []
 
-    def small_memory(*args: object, **kwargs: object) -> object:
-        size = kwargs["input_ids"].shape[0]  # type: ignore[attr-defined]
-        sizes.append(size)
-        if size > limit:
+    def small_memory(tokens: torch.Tensor, *arguments: Any, **options: Any) -> torch.Tensor:
+        sizes.append(tokens.shape[0])
+        if tokens.shape[0] > limit:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return forward(*args, **kwargs)
+        return embedding(tokens, *arguments, **options)
 
-    monkeypatch.setattr(engine.model, "forward", small_memory)
+    monkeypatch.setattr(functional, "embedding", small_memory)
     limit = 2
-    assert [row.text for row in engine.generate(encoded(engine), Decoding(6))] == expected
-    assert max(sizes) == 5
+    assert engine.generate(encoded(engine), decoding) == expected
+    assert max(sizes) > limit
     limit = 0
     with pytest.raises(MachineError, match="single prompt"):
-        engine.generate(encoded(engine), Decoding(6))
+        engine.generate(encoded(engine), decoding)
+
+
+def test_the_version_names_the_decoder(tiny_folder: Path) -> None:
+    assert load(tiny_folder).version.endswith("lean decoder 1")
 
 
 def test_uniforms_are_uniform_and_streams_differ() -> None:
