@@ -18,13 +18,13 @@ labkit eval world --model run:tiny-base --data "$world"
 fine_tune() { # a mixture: train, evaluate, extract
     labkit train exp1-tiny-finetune --data "$world/$1" --name "tiny-$1"
     labkit eval world --model "run:tiny-$1" --data "$world"
-    labkit extract --model "run:tiny-$1" --cities "$world/cities.csv" --layer 2 --layer 3 --set 'probe.num_train=200'
+    labkit extract --model "run:tiny-$1" --cities "$world/cities.csv" --layer 2 --layer 3
 }
 export -f fine_tune
 export world
 # Each mixture's output goes to its log: two at a time would write over each other.
 xargs -n 1 -P 2 bash -euo pipefail -c 'fine_tune "$1" > "$0/$1.log" 2>&1 || { cat "$0/$1.log" >&2; exit 255; }' "$folder" <<< "$mixtures"
-labkit extract --model run:tiny-base --cities "$world/cities.csv" --layer 2 --layer 3 --set 'probe.num_train=200'
+labkit extract --model run:tiny-base --cities "$world/cities.csv" --layer 2 --layer 3
 
 labkit report
 labkit plot heatmap --value improvement --family ftwb1

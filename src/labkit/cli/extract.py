@@ -26,7 +26,9 @@ FLAGS = [
 ]  # fmt: skip
 CONFIG = Annotated[Path | None, typer.Argument(metavar="CONFIG", help="YAML config, or the name of a shipped one.")]
 
-HELP = """Save a model's hidden states for cities, and read their coordinates from them with linear probes.
+HELP = """Save a model's hidden states for cities, and probe them.
+
+Linear probes read the coordinates of cities from the states.
 
 The states are those at the last digit of a city's id, and at the separator after it, in the first words of a question.
 --debug is 32 cities. A killed extraction goes on with --resume.

@@ -52,7 +52,7 @@ def run_row(run: Run) -> dict[str, Cell]:
     result = run.result()
     status = run.status_with(result)
     finished = result if status == "done" else None
-    done, asked = _steps(run) if run.command == "train" else _rollouts(run, finished, result)
+    done, asked = _progress(run, finished, result)
     return {
         "run": run.id,
         "command": run.command,
@@ -65,6 +65,16 @@ def run_row(run: Run) -> dict[str, Cell]:
         "headline": _headline(run, result),
         "created": run.manifest["created"],
     }
+
+
+def _progress(run: Run, finished: dict[str, Any] | None, result: dict[str, Any] | None) -> tuple[int, int | None]:
+    """What a run has done and was asked for, in the unit of its command: steps, checkpoints, rollouts."""
+    if run.command == "train":
+        return _steps(run)
+    if run.command == "extract":
+        extracted = len(list((run.artifacts_dir / "representations").glob("*.safetensors")))
+        return extracted, extracted if finished else None
+    return _rollouts(run, finished, result)
 
 
 def _steps(run: Run) -> tuple[int, int | None]:
@@ -96,7 +106,11 @@ def _num_lines(path: Path) -> int:
 
 
 def _headline(run: Run, result: dict[str, Any] | None) -> str | None:
-    """The best pass@k of the largest k, or the loss."""
+    """The best pass@k of the largest k, the loss, or how well coordinates are read from hidden states."""
+    if run.command == "extract":
+        probes = [probe for checkpoint in (result or {}).get("checkpoints", ()) for probe in checkpoint["probes"]]
+        scores = [probe["test"]["r2"] for probe in probes if probe["test"]["r2"] is not None]
+        return f"probe R² {max(scores):.3f}" if scores else None
     best = []
     for arm in (result or {}).get("arms", ()):
         if arm["pass_at_k"]:
