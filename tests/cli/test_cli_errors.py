@@ -25,7 +25,7 @@ def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captur
     from labkit.cli.main import main
 
     monkeypatch.chdir(tmp_path)
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGPIPE)}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)}
 
     def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         words = ["labkit", *map(str, arguments)]

@@ -11,6 +11,8 @@ import pytest
 from killing import launch, only_run, stop, wait_for_work
 from sweeps import raw_rows, rollouts
 
+from labkit.record.run import Run
+
 SWEEP = ["perturb", "--sigma", "0.1", "--sigma", "0.5", "--num-prompts", "8", "--num-rollouts", "100", "--preset", "short",
          "--max-new-tokens", "8", "--device", "cpu"]  # fmt: skip
 
@@ -28,28 +30,31 @@ def sweep(model: Path) -> list[str]:
     return [*SWEEP, "--model", str(model)]
 
 
+@pytest.fixture(scope="module")
+def expected(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The run that nobody killed."""
+    whole = tmp_path_factory.mktemp("whole")
+    finish(whole, *sweep(tiny_folder))
+    return only_run(whole / "runs")
+
+
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_killed_run_goes_on_and_ends_the_same(
-    tiny_folder: Path, tmp_path: Path, how: signal.Signals, code: int
+    tiny_folder: Path, tmp_path: Path, expected: Run, how: signal.Signals, code: int
 ) -> None:
-    cut, whole = tmp_path / "cut", tmp_path / "whole"
-    cut.mkdir()
-    process = launch(cut, *sweep(tiny_folder))
-    wait_for_work(process, cut / "runs", attempt=1)
+    process = launch(tmp_path, *sweep(tiny_folder))
+    wait_for_work(process, tmp_path / "runs", attempt=1)
     time.sleep(0.3)
     returncode, output = stop(process, how)
-    run = only_run(cut / "runs")
+    run = only_run(tmp_path / "runs")
     assert returncode == code, output
     assert run.status() == "interrupted"
     assert 0 < raw_rows(run) < NUM_ROLLOUTS
     if how is not signal.SIGKILL:
-        assert f"labkit perturb --resume {run.path.relative_to(cut)}" in output
+        assert f"labkit perturb --resume {run.path.relative_to(tmp_path)}" in output
         assert run.events()[-1]["event"] == "stopped"
-    again = finish(cut, "perturb", "--resume", "last")
+    again = finish(tmp_path, "perturb", "--resume", "last")
     assert "rollouts are there already" in again
-    whole.mkdir()
-    finish(whole, *sweep(tiny_folder))
-    expected = only_run(whole / "runs")
     assert rollouts(run).equals(rollouts(expected))
     assert raw_rows(run) == raw_rows(expected) == NUM_ROLLOUTS
     assert (run.result() or {})["arms"] == (expected.result() or {})["arms"]
@@ -71,11 +76,7 @@ def test_two_processes_on_one_run(tiny_folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_fifty_kills_at_random_moments(tiny_folder: Path, tmp_path: Path) -> None:
-    whole = tmp_path / "whole"
-    whole.mkdir()
-    finish(whole, *sweep(tiny_folder))
-    expected = only_run(whole / "runs")
+def test_fifty_kills_at_random_moments(tiny_folder: Path, tmp_path: Path, expected: Run) -> None:
     moments = random.Random(7)
     num_kills, num_runs, attempts = 0, 0, 0
     while num_kills < 50:

@@ -59,12 +59,30 @@ def test_runs_are_drawn_with_their_bases(tmp_path):
     assert one.stdout.count("0.25") == 7
 
 
+def test_a_run_that_is_named_twice_counts_once(tmp_path):
+    record_experiment(tmp_path, lambda seed, mixture, task: 0.25, mixtures=SINGLES)
+    twice = run_plot("heatmap", "ftwb1-3", "ftwb1-3", "--runs-dir", tmp_path)
+    assert twice.stdout.count("0.25") == 7
+    assert twice.stderr == ""
+    record_experiment(tmp_path, lambda seed, mixture, task: 0.5, mixtures=["ftwb1-3"])
+    assert "stand in several runs" in run_plot("heatmap", "--runs-dir", tmp_path).stderr
+
+
+def test_the_last_run_to_draw_is_the_last_evaluation(tmp_path):
+    record_experiment(tmp_path, lambda seed, mixture, task: 0.25, mixtures=["ftwb1-3"])
+    record_run(tmp_path, {GREEDY: ["+"]})
+    assert run_plot("heatmap", "last", "--runs-dir", tmp_path).stdout.count("0.25") == 7
+
+
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
         (["heatmap"], ConfigError),
         (["heatmap", "--value", "cka"], ConfigError),
         (["heatmap", "--layer", "5"], ConfigError),
+        (["heatmap", "--value", "cka", "--cka", CKA, "--family", "ftwb1"], ConfigError),
+        (["heatmap", "--value", "cka", "--cka", CKA, "--seed", "1"], ConfigError),
+        (["heatmap", "--value", "cka", "--cka", CKA, "tiny"], ConfigError),
         (["heatmap", *FILES, "--seed", "7"], ConfigError),
         (["heatmap", *FILES, "nosuch"], ConfigError),
         (["heatmap", "tiny"], RecordError),

@@ -394,6 +394,18 @@ def test_a_damaged_file_is_named(tmp_path: Path, folder: Path) -> None:
         load_representations(run)
 
 
+def test_a_removed_file_is_extracted_again(tmp_path: Path, folder: Path) -> None:
+    cities = save_cities(tmp_path / "world", make_cities())
+    asked = resolved(tmp_path, model__id=str(folder), cities=str(cities))
+    run = start(asked, plan(asked)[0], Watcher())
+    path, before = representations_path(run, "final"), result(run)["checkpoints"]
+    content = path.read_bytes()
+    path.unlink()
+    resume(run, asked.config, lambda: plan(asked)[0], Watcher())
+    assert path.read_bytes() == content
+    assert result(run)["checkpoints"] == before
+
+
 def test_reading_needs_no_torch(extracted: Run) -> None:
     code = (
         "import sys\n"

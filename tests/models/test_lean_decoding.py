@@ -152,6 +152,16 @@ def test_replaced_weights_are_followed() -> None:
     assert after == left_to_generate(engine, prompts, Decoding(8))
 
 
+def test_hooks_are_called() -> None:
+    model = random_model(SHAPES["qwen2"])
+    engine, prompts = engine_on(model), random_prompts(8)
+    before = engine.generate(prompts, Decoding(8))
+    hook = model.model.layers[0].mlp.register_forward_hook(lambda module, given, found: -found)
+    assert engine.generate(prompts, Decoding(8)) == left_to_generate(engine, prompts, Decoding(8)) != before
+    hook.remove()
+    assert engine.generate(prompts, Decoding(8)) == before
+
+
 def test_texts_longer_than_the_first_room() -> None:
     model = random_model(SHAPES["qwen2, tied, shared keys"])
     engine, prompts = engine_on(model), random_prompts(30)

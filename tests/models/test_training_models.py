@@ -60,6 +60,11 @@ def test_the_folder_of_a_checkpoint_knows_its_run(tmp_path: Path) -> None:
     assert found.lineage()[-1]["step"] == 4
 
 
+@pytest.mark.parametrize("folder", ["/checkpoints/checkpoint-4", "/artifacts/model", "/model"])
+def test_a_folder_that_is_named_like_one_of_a_run(folder: str) -> None:
+    assert ModelFolder(Path(folder), folder).checkpoint is None
+
+
 def test_a_name_is_the_newest_finished_training(tmp_path: Path) -> None:
     older, newer = training(tmp_path, "pt1"), training(tmp_path, "pt1")
     training(tmp_path, "pt1", done=False)

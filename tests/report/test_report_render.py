@@ -78,6 +78,15 @@ def test_a_narrow_interval_keeps_a_digit_more():
     assert "0.200 [0.199, 0.202]" in text
 
 
+@pytest.mark.parametrize(
+    ("value", "low", "high", "text"),
+    [(76.94, 70.12, 83.7, "76.9 [70.1, 83.7]"), (2.795e28, 1.58e28, 4e28, "2.79e+28 [1.58e+28, 4e+28]")],
+)
+def test_a_mean_in_its_own_unit_is_short_however_large(value, low, high, text):
+    row = {"mean": value, "mean_low": low, "mean_high": high}
+    assert text in render([make_table(columns=["mean", "mean_low", "mean_high"], rows=[row])], "markdown")
+
+
 def test_json_is_the_published_object_and_has_null_for_nan(capsys):
     print_tables([make_table(notes=[])], format="json")
     whole = json.loads(capsys.readouterr().out)

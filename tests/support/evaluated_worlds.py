@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from recorded_runs import record_run
+from recorded_runs import BASE, GREEDY, record_run
 
 from labkit.config.world import ATLANTIS_PREFIX, MIXTURES, TASK_NAMES, TASKS
-from labkit.record.run import Run
+from labkit.record.identity import Arm
+from labkit.record.run import Ask, Run
 
 Means = Mapping[str, float]
 """The mean of each evaluation, by its name."""
@@ -36,14 +37,15 @@ def tuned_lineage(mixture: str, seed: int = 1) -> list[dict[str, Any]]:
     return [*base_lineage(seed), training(name, seed=seed, tasks=MIXTURES[mixture], data=mixture)]
 
 
-def evaluation(name: str, task: str, mean: float, *, num_rows: int = 100) -> dict[str, Any]:
+def evaluation(name: str, task: str, mean: float, *, num_rows: int = 100, data: str = "w") -> dict[str, Any]:
     """One entry of a result's `evaluations`."""
     kind = TASKS[task].kind
     std = (mean * (1 - mean)) ** 0.5 if kind == "accuracy" else mean
     half = 2 * std / (num_rows - 1) ** 0.5
     return {
-        "evaluation": name, "task": task, "kind": kind, "num_rollouts": num_rows, "mean": mean, "mean_low": mean - half,
-        "mean_high": mean + half, "median": mean, "std": std, "min": 0.0, "max": 2 * mean, "parse_rate": 1.0,
+        "evaluation": name, "task": task, "data": f"{name} of {data}", "kind": kind, "num_rows": num_rows,
+        "num_rollouts": num_rows, "mean": mean, "mean_low": mean - half, "mean_high": mean + half, "median": mean,
+        "std": std, "min": 0.0, "max": 2 * mean, "parse_rate": 1.0,
         "parse_rate_low": 0.96, "parse_rate_high": 1.0, "mean_parsed": mean,
     }  # fmt: skip
 
@@ -56,17 +58,23 @@ def record_evaluations(
     num_rows: int = 100,
     task: Mapping[str, Any] | None = None,
     checkpoint: str = "final",
+    arm: Arm = GREEDY,
+    max_new_tokens: int = 30,
+    data: str = "w",
     done: bool = True,
 ) -> Run:
     """An eval run of the last model of a lineage."""
     entries = [
-        evaluation(name, name.removeprefix(ATLANTIS_PREFIX), mean, num_rows=num_rows) for name, mean in means.items()
+        evaluation(name, name.removeprefix(ATLANTIS_PREFIX), mean, num_rows=num_rows, data=data)
+        for name, mean in means.items()
     ]
     asked = {"name": "world", "data": "data/world", "split": "test", "offset": 0, "num_prompts": None}
     config = {"command": "eval", "model": {"id": f"run:{lineage[-1]['name']}"}, "task": asked | dict(task or {})}
     return record_run(
-        runs_dir, {}, command="eval", slug=str(lineage[-1]["name"]), done=done, config=config,
-        lineage=list(lineage), checkpoint=checkpoint, result={"arms": [], "evaluations": entries},
+        runs_dir, {}, command="eval", base=BASE | {"max_new_tokens": max_new_tokens}, slug=str(lineage[-1]["name"]),
+        done=done, config=config,
+        lineage=list(lineage), checkpoint=checkpoint, ask=Ask(0, ((arm, 1),)).as_json(),
+        result={"arms": [], "evaluations": entries},
     )  # fmt: skip
 
 

@@ -72,6 +72,12 @@ def test_intervals(interval: float, num_steps: int, expected: int) -> None:
     assert interval_steps(interval, num_steps) == expected
 
 
+@pytest.mark.parametrize("interval", [0, -1, 1.0, 2.5, 0.0])
+def test_what_is_no_interval(interval: float) -> None:
+    with pytest.raises(ConfigError, match=r"^checkpoint_every: should be a whole number of steps"):
+        plan("exp1-pretrain", 1000, checkpoint_every=interval)
+
+
 @given(
     every=st.one_of(st.integers(1, 50), st.floats(0.001, 0.999)),
     num_steps=st.integers(1, 300),

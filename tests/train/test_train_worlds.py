@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from labkit.models.training_run import checkpoints_dir
 from labkit.record.files import iterate_json_lines
 from labkit.record.run import Run
 from labkit.tasks.base import Prompt
+from labkit.train import sft
 from labkit.train.dataset import CityQuestions, DatasetExamples
 from labkit.train.examples import load_examples
 from labkit.train.session import final_model_dir, resume, start
@@ -216,6 +218,19 @@ def test_a_short_step_counts_its_own_tokens_only(world: Path, tmp_path: Path) ->
     losses = [[line["loss"] for line in metrics(run) if "loss" in line] for run in runs]
     assert len(losses[0]) == NUM_STEPS
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+def test_processes_that_read_rows_change_nothing(
+    whole: Run, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sft, "_num_workers", lambda config, device: 2)
+    before = multiprocessing.get_start_method()
+    multiprocessing.set_start_method("spawn", force=True)
+    try:
+        run = train(tmp_path / "runs", world / "multi_task")
+    finally:
+        multiprocessing.set_start_method(before, force=True)
+    assert outcome(run)[:3] == outcome(whole)[:3]
 
 
 def test_a_model_goes_on_from_a_run_by_its_name(whole: Run, world: Path) -> None:

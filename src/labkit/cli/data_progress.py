@@ -8,6 +8,7 @@ from types import TracebackType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from labkit.cli.console import say, stderr_console
+from labkit.cli.signals import raise_received
 from labkit.tasks.world.recipes import PlannedSet
 
 
@@ -47,6 +48,7 @@ class DataProgress:
 
     def advanced(self, num_rows: int) -> None:
         """So many more rows of it are written."""
+        raise_received()
         self._progress.update(self._line, advance=num_rows)
 
     def finished(self, planned: PlannedSet, built: bool) -> None:

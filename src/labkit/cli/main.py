@@ -7,13 +7,13 @@ import signal
 import sys
 import traceback
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
 
 from labkit import __version__
 from labkit.cli import data, doctor, eval, extract, perturb, plot, report, runs, sample, train
+from labkit.cli.signals import Terminated, install_handlers
 from labkit.errors import LabkitError
 
 app = typer.Typer(
@@ -47,20 +47,12 @@ def _root(
     pass
 
 
-class Terminated(BaseException):
-    """SIGTERM, as an exception: files are closed and the lock falls on the way out."""
-
-
-def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    raise Terminated
-
-
 def main() -> None:
     """Run the command line. Errors the user can act on become one box and the exit code they have."""
     # Threads that wait by spinning starve each other on a busy machine: decoding a small model beside another process
     # took 35 times as long. Set before torch is imported; a user's own choice stands.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    signal.signal(signal.SIGTERM, _terminate)
+    install_handlers()
     # A pipe that is closed early (`labkit runs list | head`) ends the process as it ends any other tool.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:

@@ -8,6 +8,7 @@ from types import TracebackType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from labkit.cli.console import say, say_how_to_resume, stderr_console
+from labkit.cli.signals import raise_received
 from labkit.record.run import Ask, Run
 from labkit.rollouts.plan import Batch
 from labkit.rollouts.work import Tally
@@ -51,9 +52,11 @@ class SweepProgress:
             say(f"{total - owed} of {total} rollouts are there already" + ("; nothing is owed" if owed == 0 else ""))
         self._progress.start()
         self._line = self._progress.add_task(run.command, total=total, completed=total - owed, rate="", scores="")
+        raise_received()
 
     def advanced(self, batch: Batch, num_new: int, tally: Tally) -> None:
         """A batch is on disk."""
+        raise_received()
         self._num_new += num_new
         if not self._shown:
             return

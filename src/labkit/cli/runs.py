@@ -121,7 +121,7 @@ def _compact(
 ) -> None:
     from labkit.cli.console import say
     from labkit.errors import ConfigError
-    from labkit.record.catalog import find_run
+    from labkit.record.catalog import find_runs
     from labkit.report.packing import finished_runs, is_loose, pack
     from labkit.report.render import print_tables
 
@@ -129,7 +129,7 @@ def _compact(
 
     if bool(runs) == all_runs:
         raise ConfigError("runs compact needs to know which runs", "name runs, or give --all, not both")
-    chosen = finished_runs(runs_dir, notes) if all_runs else [find_run(reference, runs_dir) for reference in runs or ()]
+    chosen = finished_runs(runs_dir, notes) if all_runs else find_runs(runs or (), runs_dir)
     loose = [run for run in chosen if is_loose(run)]
     if loose:
         print_tables([pack(loose)])
@@ -150,11 +150,11 @@ def _rm(
 ) -> None:
     from labkit.cli.console import say
     from labkit.errors import ConfigError
-    from labkit.record.catalog import find_run
+    from labkit.record.catalog import find_runs
     from labkit.record.removal import remove
     from labkit.record.run import refuse_if_running
 
-    chosen = list({run.path.resolve(): run for run in (find_run(name, runs_dir) for name in runs)}.values())
+    chosen = find_runs(runs, runs_dir)
     for run in chosen:
         refuse_if_running(run)
     if not yes:

@@ -8,6 +8,7 @@ from types import TracebackType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from labkit.cli.console import say, say_how_to_resume, stderr_console
+from labkit.cli.signals import raise_received
 from labkit.record.run import Run
 
 
@@ -49,6 +50,7 @@ class TrainingProgress:
 
     def logged(self, step: int, metrics: Mapping[str, float]) -> None:
         """Metrics of a step are on disk."""
+        raise_received()
         self._metrics |= metrics
         shown = "  ".join(
             f"{name} {self._metrics[name]:.3f}"

@@ -106,7 +106,7 @@ class DataConfig(Config):
     overlap: Literal["exclude", "count"] = "exclude"
     """Whether splits may ask the same question: `exclude` keeps test and validation apart from training, and refuses
     sizes that leave it too little; `count` draws them independently. The manifest says how many rows overlap."""
-    only: tuple[str, ...] | None = None
+    only: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """Names of the data sets to build, with what they are made from; null builds all."""
 
     @model_validator(mode="after")

@@ -5,12 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from labkit.config.base import Config
 
 Count = Annotated[int, Field(ge=1)]
-Interval = Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)]
+
+
+def _interval(value: float) -> float:
+    if value >= 1 if isinstance(value, int) else 0 < value < 1:
+        return value
+    raise ValueError("should be a whole number of steps, or a part of the run between 0 and 1")
+
+
+Interval = Annotated[int | float, AfterValidator(_interval)]
 """Optimiser steps, or a part of the run below 1, rounded up to whole steps."""
 
 

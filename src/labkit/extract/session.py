@@ -80,7 +80,7 @@ def start(resolved: Resolved[ExtractConfig], plan: Plan, observer: ExtractionObs
 
 
 def resume(run: Run, config: ExtractConfig, make_plan: Callable[[], Plan], observer: ExtractionObserver) -> Run:
-    """Go on with the checkpoints that are missing; a finished extraction has nothing to do.
+    """Go on with the checkpoints that are missing; an extraction that has them all has nothing to do.
 
     Args:
         make_plan: finds the cities and the checkpoints; asked only where something is to be done
@@ -90,7 +90,7 @@ def resume(run: Run, config: ExtractConfig, make_plan: Callable[[], Plan], obser
     """
     recorded, present = (_fixed(values) for values in (run.manifest["config"], config.as_json()))
     _refuse_difference(run, "was asked otherwise", recorded, present)
-    if run.status() == "done":
+    if _is_whole(run):
         return run
     require_scikit_learn()
     with run.working():
@@ -100,6 +100,12 @@ def resume(run: Run, config: ExtractConfig, make_plan: Callable[[], Plan], obser
         write_index(index_path(run), plan.chosen, plan.selection.is_train)
         _carry_out(run, config, plan, observer, {})
     return run
+
+
+def _is_whole(run: Run) -> bool:
+    """Whether the extraction has finished, and still has every file: a damaged one is mended by removing it."""
+    files = [checkpoint["file"] for checkpoint in (run.result() or {}).get("checkpoints", ())]
+    return run.status() == "done" and all((run.path / file).exists() for file in files)
 
 
 def _fixed(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from transformers import (
 
 from labkit.errors import InputError, MachineError
 from labkit.models.decoding import lean
-from labkit.models.decoding.network import Network, network_of
+from labkit.models.decoding.network import Network, has_hooks, network_of
 from labkit.models.draws import NumberCheck, PenalisedRepetition, SeededDraw, draw, uniforms
 from labkit.models.engine import Completion, Decoding, EncodedPrompt, Perturbation
 from labkit.models.noise import write_perturbed
@@ -190,9 +190,8 @@ class TorchEngine:
         lengths = [len(prompt.token_ids) for prompt in prompts]
         if decoding.stop or decoding.repetition_penalty != 1:
             return None
-        if (
-            self.model.training or self.model.device.type != "cpu"
-        ):  # as it is now: the engine keeps a model it was given
+        # As it is now: whoever gave the model to the engine may have moved it, hooked it, or train it.
+        if self.model.training or self.model.device.type != "cpu" or has_hooks(self.model):
             return None
         return self._network if min(lengths) > 0 and max(lengths) <= lean.LONGEST_PROMPT else None
 

@@ -64,13 +64,14 @@ def final_dir(run: Run) -> Path:
 def kept_weights(path: Path) -> tuple[Path, str] | None:
     """The run folder and the checkpoint (`final`, `checkpoint-N`) that a model folder belongs to; None for others."""
     path = path.resolve()
-    if path.name == FINAL_FOLDER and path.parent.name == "artifacts":
-        run_dir, checkpoint = path.parents[1], FINAL
+    if path.name == FINAL_FOLDER:
+        artifacts, checkpoint = path.parent, FINAL
     elif is_checkpoint_name(path.name) and path.parent.name == CHECKPOINTS_FOLDER:
-        run_dir, checkpoint = path.parents[2], path.name
+        artifacts, checkpoint = path.parent.parent, path.name
     else:
         return None
-    return (run_dir, checkpoint) if (run_dir / "run.json").exists() else None
+    run_dir = artifacts.parent
+    return (run_dir, checkpoint) if artifacts.name == "artifacts" and (run_dir / "run.json").exists() else None
 
 
 def find_training(name: str, runs_dir: Path) -> Run:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from labkit.errors import RecordError
@@ -35,6 +35,16 @@ def find_run(reference: str, runs_dir: Path, command: str | None = None) -> Run:
         raise RecordError(f"no run {reference!r} under {runs_dir}", "labkit runs list shows the runs there are")
     names = ", ".join(sorted(path.name for path in fits)[:5])
     raise RecordError(f"{len(fits)} runs fit {reference!r}: {names}", "give more of the name")
+
+
+def find_runs(references: Iterable[str], runs_dir: Path, command: str | None = None) -> list[Run]:
+    """`find_run` of every run that a user names, each once.
+
+    Raises:
+        RecordError: as `find_run`.
+    """
+    found = [find_run(reference, runs_dir, command) for reference in references]
+    return list({run.path.resolve(): run for run in found}.values())
 
 
 def run_paths(runs_dir: Path) -> Iterator[Path]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from labkit.config.base import nearest
 from labkit.errors import ConfigError, RecordError
-from labkit.record.catalog import find_run, run_paths
+from labkit.record.catalog import find_runs, run_paths
 from labkit.record.run import Run, open_run
 from labkit.report.naming import unless_damaged
 from labkit.report.table import Table
@@ -111,7 +111,7 @@ def report(
     names = [reference for reference in references if not reference.endswith(".csv")]
     published = published_tables(files, asked.world, asked.cka) if files else []
     if names:
-        found = _named([find_run(name, runs_dir) for name in names], asked)
+        found = _named(find_runs(names, runs_dir), asked)
     else:
         found = Report([], []) if files else _overview(asked)
     tables = [table for table in (*published, *found.tables) if asked.wants(table.kind)]
@@ -145,13 +145,13 @@ def training_runs(references: Sequence[str], runs_dir: Path) -> tuple[list[Run],
         RecordError: a named run is unknown, damaged, or no training.
     """
     notes: list[str] = []
-    named = [find_run(reference, runs_dir, "train") for reference in references]
+    named = find_runs(references, runs_dir, "train")
     for run in named:
         if run.command != "train":
             raise RecordError(f"{run.id}, made by labkit {run.command}, is no training", "name runs of labkit train")
     paths = [] if references else [path for path in run_paths(runs_dir) if path.parent.name == "train"]
     read = [unless_damaged(_readable, path, path.name, notes) for path in paths]
-    return list({run.path.resolve(): run for run in (*named, *read) if run is not None}.values()), notes
+    return [*named, *(run for run in read if run is not None)], notes
 
 
 def _readable(path: Path) -> Run:
@@ -178,7 +178,7 @@ def _check_kinds(kinds: Sequence[str]) -> None:
 def _named(runs: Sequence[Run], asked: _Asked) -> Report:
     notes: list[str] = []
     by_sort = _Sorted()
-    for run in {run.path.resolve(): run for run in runs}.values():
+    for run in runs:
         by_sort.add(run)
     tables = []
     if by_sort.sweeps:

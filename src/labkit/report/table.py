@@ -51,7 +51,8 @@ def cell_text(row: Mapping[str, Cell], column: str) -> str:
     low, high = row.get(f"{column}_low"), row.get(f"{column}_high")
     if isinstance(value, float) and isinstance(low, float) and isinstance(high, float):
         if max(abs(low), abs(high)) >= 10:  # no rate, but a mean in units of its own
-            return f"{value:.1f} [{low:.1f}, {high:.1f}]"
+            form = ".1f" if max(abs(low), abs(high)) < 1e7 else ".3g"  # what an untrained model writes has no bound
+            return f"{value:{form}} [{low:{form}}, {high:{form}}]"
         digits = 2 if high - low >= 0.02 else 3  # a narrow interval would read as a point
         return f"{value:.3f} [{low:.{digits}f}, {high:.{digits}f}]"
     if value is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -94,8 +93,6 @@ def prepare(config: AskedConfig, say: Callable[[str], None], known: Sequence[Pro
     encoded = [engine.encode(prompt) for prompt in joined.values()]
     _check_text_is_known(task, encoded, engine, say)
     max_new_tokens = _max_new_tokens(config, task, folder)
-    # What importing and loading left behind goes now: Python swallows a signal that falls into a `__del__` later.
-    gc.collect()
     return Experiment(
         config=config,
         task=task,

@@ -15,9 +15,10 @@ from labkit.config.world import TASKS
 from labkit.errors import InputError
 from labkit.record.identity import draw_seed
 from labkit.tasks.base import Prompt, Score
+from labkit.tasks.world.draws import Stream
 from labkit.tasks.world.manifest import FILE_NAME, Manifest, read_manifest
-from labkit.tasks.world.scoring import SCORER, score_row
-from labkit.tasks.world.text import split_row
+from labkit.tasks.world.scoring import SCORER, score_prompt
+from labkit.tasks.world.task import city_prompt
 from labkit.train.plan import steps_per_epoch
 
 _SPLITS = ("train", "validation")
@@ -31,8 +32,7 @@ class CityQuestions:
 
     def score(self, prompt: Prompt, text: str) -> Score:
         """Measure an answer by the rules of its question's task."""
-        found = score_row(prompt.gold["task"], prompt.messages[0]["content"], text, prompt.gold["truth"])
-        return Score(found.correct, float(found.correct), found.answer, found.rule, found.value)
+        return score_prompt(prompt, text)
 
 
 class DatasetExamples:
@@ -104,24 +104,18 @@ class DatasetExamples:
 
     def _order_of(self, epoch: int) -> npt.NDArray[np.uint32]:
         if self._order[0] != epoch:
-            generator = np.random.Generator(np.random.PCG64(draw_seed(self._seed, "epoch", epoch)))
-            self._order = (epoch, generator.permutation(len(self._train)).astype(np.uint32))
+            order = Stream(draw_seed(self._seed, "epoch", epoch)).order(len(self._train))
+            self._order = (epoch, order.astype(np.uint32))
         return self._order[1]
 
     def _prompts(self, num_prompts: int) -> list[Prompt]:
-        generator = np.random.Generator(np.random.PCG64(draw_seed(self._seed, "held out")))
-        chosen = generator.permutation(len(self._validation["text"]))[:num_prompts]
+        chosen = Stream(draw_seed(self._seed, "held out")).order(len(self._validation["text"]))[:num_prompts]
         return [self._prompt(row) for row in sorted(chosen.tolist())]
 
     def _prompt(self, row: int) -> Prompt:
-        question, truth = split_row(self._validation["text"][row])
-        task = self._validation["task_type"][row]
-        if task not in TASKS:
-            raise InputError(
-                f"{self.path}, validation row {row}: there is no task {task!r}", f"tasks are {', '.join(TASKS)}"
-            )
-        message = {"role": "user", "content": question}
-        return Prompt((message,), gold={"task": task, "truth": truth}, source={"row": row, "split": "validation"})
+        text, task = (self._validation[column][row] for column in _COLUMNS)
+        where = f"{self.path}, validation row {row}"
+        return city_prompt(text, task, where, {"row": row, "split": "validation"})
 
     def _fingerprint(self, splits: dict[str, Any]) -> str:
         if self.manifest:

@@ -21,9 +21,7 @@ class MuonWithAdamW(Optimizer):
 
     def __init__(self, model: PreTrainedModel, how: OptimisationConfig) -> None:
         matrices, others = split_parameters(model)
-        muon = Muon(
-            matrices, lr=how.learning_rate, weight_decay=how.weight_decay, adjust_lr_fn="match_rms_adamw"
-        )  # fmt: skip
+        muon = Muon(matrices, lr=how.learning_rate, weight_decay=how.weight_decay, adjust_lr_fn="match_rms_adamw")
         groups = [
             {"params": [weight for weight in others if weight.ndim >= 2], "weight_decay": how.weight_decay},
             {"params": [weight for weight in others if weight.ndim < 2], "weight_decay": 0.0},

@@ -134,6 +134,7 @@ def _num_parts(config: TrainConfig) -> int:
 
 def _arguments(config: TrainConfig, plan: TrainingPlan, folder: Path, device: torch.device) -> TrainingArguments:
     how, on_cpu = config.optimisation, device.type == "cpu"
+    num_workers = _num_workers(config, device)
     arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=plan.num_steps,
@@ -154,7 +155,9 @@ def _arguments(config: TrainConfig, plan: TrainingPlan, folder: Path, device: to
         seed=config.seed % 2**32,
         use_cpu=on_cpu,
         dataloader_pin_memory=not on_cpu,
-        dataloader_num_workers=_num_workers(config, device),
+        dataloader_num_workers=num_workers,
+        # Where Python starts processes afresh, it would send them the model, and cannot.
+        dataloader_multiprocessing_context="fork" if num_workers else None,
         save_strategy="steps",
         save_steps=plan.checkpoint_every,
         logging_steps=config.log_every,

@@ -14,6 +14,7 @@ from recorded_runs import GREEDY, record_run
 
 from labkit.config.world import MIXTURES, TASK_NAMES
 from labkit.errors import ConfigError, RecordError
+from labkit.record.identity import Arm
 from labkit.report.overview import report, shortened
 from labkit.report.world.evaluations import evaluation_table
 from labkit.report.world.tables import WorldOptions
@@ -151,9 +152,10 @@ def test_a_missing_base_is_named_with_the_command_that_makes_it(tmp_path):
     with pytest.raises(RecordError) as refused:
         report([run.id], tmp_path)
     assert "was not evaluated on atlantis_distance, distance, atlantis_angle, angle" in refused.value.message
-    assert "labkit eval world --model run:pt1-seed1 --data data/world" in refused.value.hint
+    base = base_lineage()[0]["run"]
+    assert f"labkit eval world --model run:{base} --data data/world" in refused.value.hint
     overview = report([], tmp_path)
-    assert any("labkit eval world --model run:pt1-seed1" in note for note in overview.notes)
+    assert any(f"labkit eval world --model run:{base} " in note for note in overview.notes)
     assert set(by_kind(overview)) >= {"world_eval"}
     assert [table.kind for table in report([run.id], tmp_path, kinds=["world_eval"]).tables] == ["world_eval"]
 
@@ -196,6 +198,34 @@ def test_runs_that_were_asked_other_rows_never_meet(tmp_path):
     assert any("has no baseline" in note for note in found.notes)
     record_evaluations(tmp_path, base_lineage(), standard_means(), task={"num_prompts": 32})
     assert "world_ni" in by_kind(report([], tmp_path))
+
+
+@pytest.mark.parametrize("otherwise", [{"arm": Arm("temperature", 1.0)}, {"max_new_tokens": 2}])
+def test_runs_that_were_decoded_otherwise_never_meet(tmp_path, otherwise):
+    record_evaluations(tmp_path, base_lineage(), standard_means())
+    record_evaluations(tmp_path, tuned_lineage("ftwb1-1"), {"atlantis_distance": 100.0})
+    record_evaluations(tmp_path, tuned_lineage("ftwb1-1"), {"atlantis_distance": 500.0}, **otherwise)
+    found = report([], tmp_path)
+    (row,) = [row for row in by_kind(found)["world_ni"].rows if row["mixture"] == "ftwb1-1"]
+    assert row["ni"] == 1.0
+    assert any("pt1-seed1-ftwb1-1 has no baseline" in note for note in found.notes)
+
+
+def test_data_sets_of_one_name_and_place_but_other_rows_are_not_compared(tmp_path):
+    record_evaluations(tmp_path, base_lineage(), standard_means(), data="the world before")
+    run = record_evaluations(tmp_path, tuned_lineage("ftwb1-1"), {"atlantis_distance": 100.0})
+    with pytest.raises(RecordError, match=r"pt1-seed1 was not evaluated on atlantis_distance$"):
+        report([run.id], tmp_path)
+
+
+def test_the_interval_counts_rows_and_not_rollouts(tmp_path):
+    record_evaluations(tmp_path, base_lineage(), standard_means())
+    run = record_evaluations(tmp_path, tuned_lineage("ftwb1-1"), {"atlantis_distance": 300.0})
+    once = by_kind(report([], tmp_path))["world_ni"].rows
+    result = json.loads(run.result_path.read_text())
+    result["evaluations"][0]["num_rollouts"] *= 50
+    run.result_path.write_text(json.dumps(result))
+    assert by_kind(report([], tmp_path))["world_ni"].rows == once
 
 
 def test_checkpoints_of_one_training_are_listed_and_the_last_one_counts(tmp_path):

@@ -26,7 +26,7 @@ from labkit.tasks.world.building import World, build_world, plan_world, state_of
 from labkit.tasks.world.cities import read_cities
 from labkit.tasks.world.compositions import StoredSource, mixed_tables
 from labkit.tasks.world.geometry import answer_texts, values
-from labkit.tasks.world.manifest import Manifest, check_vocabulary, data_set_folders, read_manifest
+from labkit.tasks.world.manifest import Manifest, data_set_folders, read_manifest
 from labkit.tasks.world.recipes import Origin, Part, PlannedSet, estimated_bytes, planned_sets
 from labkit.tasks.world.text import compact, loss_mask, num_tokens, parse_prompt, split_row
 from labkit.tasks.world.vocabulary import vocabulary_digest
@@ -322,6 +322,14 @@ def test_what_is_there_is_never_overwritten(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_a_config_of_somebody_else_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("mine: 1")
+    with pytest.raises(InputError, match=r"config\.yaml is in the way"):
+        build(tmp_path, tasks=["distance"], mixture=None)
+    assert contents(tmp_path) == {}
+    assert (tmp_path / "config.yaml").read_text() == "mine: 1"
+
+
 def test_a_damaged_source_is_named(tmp_path: Path) -> None:
     small = {"tasks": ["distance"]}
     build(tmp_path, **small, only=["distance", "atlantis_distance"])
@@ -405,13 +413,6 @@ def test_folders_that_are_no_data_sets(copied: Path, world: Path) -> None:
     (copied / "labkit.json").unlink()
     with pytest.raises(InputError, match="not a data set made by labkit"):
         read_manifest(copied)
-
-
-def test_a_data_set_of_another_vocabulary(world: Path) -> None:
-    manifest = read_manifest(world / "compass")
-    check_vocabulary(manifest, vocabulary_digest())
-    with pytest.raises(InputError, match="whose tokenizer is another"):
-        check_vocabulary(manifest, "0" * 16)
 
 
 def test_sizes_are_estimated_before_a_build(world: Path) -> None:

@@ -269,8 +269,9 @@ def test_several_rollouts_of_a_row_are_one_unit(tmp_path: Path) -> None:
     per_row = [(1.0, 3.0), (5.0, 5.0), (0.0, 10.0)]
     verdicts = pl.concat(answered(prompts, [(pair[side], "1") for pair in per_row]) for side in (0, 1))
     (figure,) = task.summarise(prompts, verdicts).evaluations
-    assert (figure["num_rollouts"], figure["mean"], figure["max"]) == (6, 4.0, 10.0)
     means = np.array([2.0, 5.0, 5.0])
+    assert (figure["num_rows"], figure["num_rollouts"], figure["mean"], figure["max"]) == (3, 6, 4.0, 10.0)
+    assert figure["std"] == pytest.approx(means.std())
     half = 4.302653 * means.std(ddof=1) / np.sqrt(3)  # 2 degrees of freedom: rows, not rollouts
     assert (figure["mean_low"], figure["mean_high"]) == pytest.approx((max(0, 4 - half), 4 + half))
 

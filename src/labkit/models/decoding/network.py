@@ -164,6 +164,11 @@ def network_of(model: PreTrainedModel) -> Network | None:
     )
 
 
+def has_hooks(model: PreTrainedModel) -> bool:
+    """Whether somebody looks at, or changes, what passes through a part of the model, which these functions do not call."""
+    return any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+
+
 def _is_plain(model: Qwen2ForCausalLM | LlamaForCausalLM) -> bool:
     """Whether the model is what its class says, with nothing quantised, hooked, windowed or kept elsewhere."""
     config = model.config

@@ -1,7 +1,8 @@
 """From evaluations to normalised improvements: which runs are of one model, and which model is its base.
 
 All of it is read from lineages. A model's base is what it was before its last training; both must have been asked the
-same questions, so runs with another folder of data, split or number of rows never meet.
+same questions in the same way, so runs with another folder of data, split, number of rows or way of decoding never meet,
+and evaluations of another data set of the same name are not compared.
 """
 
 from __future__ import annotations
@@ -96,7 +97,8 @@ class Experiment:
     @property
     def settings(self) -> str:
         """What its runs were asked, in words."""
-        return ", ".join(f"{key} {value}" for key, value in zip(_SETTINGS, _settings(self.runs[0]), strict=True))
+        *asked, decoding = _settings(self.runs[0])
+        return ", ".join([*(f"{key} {value}" for key, value in zip(_SETTINGS, asked, strict=True)), decoding])
 
 
 def experiments(runs: Sequence[EvaluatedRun], mode: Mode) -> list[Experiment]:
@@ -125,7 +127,7 @@ def with_bases(runs: Sequence[EvaluatedRun], others: Iterable[EvaluatedRun]) -> 
 
 
 def _settings(run: EvaluatedRun) -> tuple[str, ...]:
-    return tuple(str(config_value(run.run.manifest, f"config.task.{key}")) for key in _SETTINGS)
+    return (*(str(config_value(run.run.manifest, f"config.task.{key}")) for key in _SETTINGS), run.decoding)
 
 
 def _experiment(runs: Sequence[EvaluatedRun], mode: Mode) -> Experiment:
@@ -217,7 +219,7 @@ def _scores(model: Model, base: Model | None, mode: Mode) -> tuple[dict[str, Sco
     scores: dict[str, Score] = {}
     needed: list[str] = []
     for task in in_order(tasks):
-        baselines = {name: base.evaluations.get(name) if base else None for name in (ATLANTIS_PREFIX + task, task)}
+        baselines = {name: _baseline(model, base, name) for name in (ATLANTIS_PREFIX + task, task)}
         atlantis, standard = baselines.values()
         if atlantis is not None and standard is not None:
             scores[task] = _score(model.evaluations[ATLANTIS_PREFIX + task], atlantis, standard, base is model, mode)
@@ -226,8 +228,15 @@ def _scores(model: Model, base: Model | None, mode: Mode) -> tuple[dict[str, Sco
     return scores, needed
 
 
+def _baseline(model: Model, base: Model | None, name: str) -> Evaluation | None:
+    """What the base did on a data set; None where that is not the one that the model was asked."""
+    found = None if base is None else base.evaluations.get(name)
+    own = model.evaluations.get(name)
+    return None if found is not None and own is not None and found.data != own.data else found
+
+
 def _score(value: Evaluation, atlantis: Evaluation, standard: Evaluation, is_base: bool, mode: Mode) -> Score:
-    v, a, s = (Mean(each.mean, each.std, each.num_rollouts) for each in (value, atlantis, standard))
+    v, a, s = (Mean(each.mean, each.std, each.num_rows) for each in (value, atlantis, standard))
     measured = Measured(v, a, s, value.kind)
     if not is_base:
         return Score(improvement_with_interval(v, a, s, value.kind, mode=mode), measured)
@@ -238,7 +247,8 @@ def _score(value: Evaluation, atlantis: Evaluation, standard: Evaluation, is_bas
 def _missing(model: Model, base: Model | None, needed: Sequence[str]) -> MissingBase:
     last = model.before[-1]
     data = config_value(model.latest.run.manifest, "config.task.data")
-    name = f"run:{last.name or last.run}" if last.run else str(last.name)
+    # By id: `run:NAME` would be the newest training of the name, and bases of several seeds may share one.
+    name = f"run:{last.run}" if last.run else str(last.name)
     if base is not None and not base.latest.evaluations:
         command = f"labkit eval --resume {base.latest.run.path}"
     else:
@@ -251,9 +261,7 @@ def _unequal_rows(model: Model, base: Model | None) -> list[str]:
     if base is None or base is model:
         return []
     shared = model.evaluations.keys() & base.evaluations.keys()
-    unequal = sorted(
-        name for name in shared if model.evaluations[name].num_rollouts != base.evaluations[name].num_rollouts
-    )
+    unequal = sorted(name for name in shared if model.evaluations[name].num_rows != base.evaluations[name].num_rows)
     if not unequal:
         return []
     return [f"{model.latest.model_name} and its base answered different numbers of rows of {', '.join(unequal)}"]

@@ -47,6 +47,5 @@ def _row(run: EvaluatedRun, evaluation: Evaluation) -> dict[str, Cell]:
     about: dict[str, Cell] = {
         "run": run.run.id, "model": run.model_name, "seed": run.model.seed, "checkpoint": run.checkpoint,
         "evaluation": evaluation.evaluation, "task": evaluation.task, "kind": evaluation.kind,
-        "num_rollouts": evaluation.num_rollouts,
     }  # fmt: skip
-    return about | {column: evaluation.values.get(column) for column in _MEASURED}
+    return about | {column: evaluation.values.get(column) for column in ("num_rollouts", *_MEASURED)}

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from labkit.errors import ConfigError, RecordError
-from labkit.record.catalog import find_run, run_paths
+from labkit.record.catalog import find_runs, run_paths
 from labkit.record.run import Run, open_run
 from labkit.report.figures import Heatmap
 from labkit.report.naming import unless_damaged
@@ -41,6 +41,10 @@ def heatmaps(
     """
     notes: list[str] = []
     if value == "cka":
+        if family is not None or seed != AGGREGATED or options.improvement is not None:
+            raise ConfigError("a heatmap of CKA has no family, seed or rules of improvement", "leave the option out")
+        if references and options.cka is not None:
+            raise ConfigError("a heatmap of CKA is of runs or of a table", "name either extractions or --cka FILE")
         found = cka_of_file(options) or _extracted(references, runs_dir, options.layer, notes)
         return cka_heatmaps(found), notes
     if options.cka is not None or options.layer is not None:
@@ -63,7 +67,7 @@ def _groups(
             raise ConfigError("a heatmap is of runs or of published tables", "name either runs or CSV files")
         return [("", published_models(files, options))]
     if references:
-        runs = [find_run(reference, runs_dir) for reference in references]
+        runs = find_runs(references, runs_dir, "eval")
         for run in runs:
             if not is_world_run(run):
                 what = f"{run.id}, made by labkit {run.command}, is no evaluation on the world"
@@ -76,13 +80,14 @@ def _groups(
     if not tuned:
         what = f"there are no fine-tuned models with their base among the eval runs under {runs_dir}"
         raise ConfigError(what, "labkit eval world --model run:NAME evaluates a model")
+    notes += [note for each in tuned for note in each.notes]
     return [(each.settings, each.counted) for each in tuned]
 
 
 def _extracted(references: Sequence[str], runs_dir: Path, layer: int | None, notes: list[str]) -> CkaByLayer:
     found: list[Run] = []
     if references:
-        found = [find_run(reference, runs_dir) for reference in references]
+        found = find_runs(references, runs_dir, "extract")
     else:
         for path in run_paths(runs_dir):
             if path.parent.name == "extract":

@@ -45,12 +45,14 @@ class Evaluation:
     evaluation: str
     """Name of the data set."""
     task: str
+    data: str
+    """Fingerprint of the data set."""
     kind: Kind
-    num_rollouts: int
+    num_rows: int
     mean: float
     """Unreadable answers count at the task's failure value."""
     std: float
-    """Population standard deviation (ddof 0) of the rollouts' values."""
+    """Population standard deviation (ddof 0) of the rows' values; several rollouts of a row are averaged first."""
     values: Mapping[str, Any]
     """Everything that the result says of it."""
 
@@ -63,6 +65,8 @@ class EvaluatedRun:
     lineage: tuple[Training, ...]
     """Oldest training first; at least one."""
     checkpoint: str | None
+    decoding: str
+    """How it was decoded, such as `greedy, at most 30 tokens`."""
     evaluations: tuple[Evaluation, ...]
 
     @property
@@ -95,7 +99,16 @@ def read_evaluated(run: Run) -> EvaluatedRun:
     except (KeyError, TypeError, ValueError) as error:
         what = f"{run.result_path} is damaged: an evaluation cannot be read ({error!r})"
         raise RecordError(what, "restore it from a copy, or run the evaluation again") from None
-    return EvaluatedRun(run, lineage, run.manifest.get("checkpoint"), evaluations)
+    return EvaluatedRun(run, lineage, run.manifest.get("checkpoint"), _decoding(run), evaluations)
+
+
+def _decoding(run: Run) -> str:
+    try:
+        arms = " and ".join(str(arm["key"]) for arm in run.manifest["ask"]["arms"])
+    except (KeyError, TypeError) as error:
+        what = f"{run.path} is damaged: how it decodes cannot be read ({error!r})"
+        raise RecordError(what, "restore run.json from a copy") from None
+    return f"{arms}, at most {config_value(run.manifest, 'base.max_new_tokens')} tokens"
 
 
 def read_lineage(run: Run) -> tuple[Training, ...]:
@@ -136,8 +149,9 @@ def _evaluation(run_id: str, entry: Mapping[str, Any]) -> Evaluation:
         run_id,
         str(entry["evaluation"]),
         str(entry["task"]),
+        str(entry["data"]),
         entry["kind"],
-        int(entry["num_rollouts"]),
+        int(entry["num_rows"]),
         mean,
         std,
         entry,

@@ -265,8 +265,11 @@ def _make_folder(out: Path) -> None:
 
 
 def _check_cities(world: World) -> None:
-    path = world.config.out / CITIES_FILE
-    if path.exists() and read_cities(path).fingerprint() != world.cities.fingerprint():
+    path, config_path = world.config.out / CITIES_FILE, world.config.out / CONFIG_FILE
+    if not path.exists():
+        if config_path.exists():  # a build writes the cities first
+            raise InputError(f"{config_path} is in the way: labkit data build did not make it", _ELSEWHERE)
+    elif read_cities(path).fingerprint() != world.cities.fingerprint():
         raise InputError(f"{path} holds other cities than the config asks for", _ELSEWHERE)
 
 

@@ -21,6 +21,7 @@ from labkit.config.data import AtlantisConfig, CitiesConfig
 from labkit.errors import InputError
 from labkit.record.files import write_atomically
 from labkit.record.identity import draw_seed
+from labkit.tasks.world.draws import Stream
 from labkit.tasks.world.regions import ATLANTIS, ATLANTIS_CODE, UNKNOWN, region_of
 from labkit.tasks.world.sources import Place, csv_rows, read_places, whole_number
 
@@ -87,15 +88,15 @@ def make_cities(config: CitiesConfig, say: Callable[[str], None]) -> Cities:
     """
     places = _drawn(read_places(config.source, config.min_population), config)
     _check_room(len(places), config)
-    scattered = _atlantis(config.atlantis, _generator(config, "atlantis"))
+    scattered = _atlantis(config.atlantis, _stream(config, "atlantis"))
     degrees = np.array([(place.longitude, place.latitude) for place in places] + scattered.tolist())
     countries = [place.country for place in places] + [ATLANTIS_CODE] * len(scattered)
     _say_unknown(countries, say)
     numbers = range(1, len(scattered) + 1)
     points = np.rint(10 * degrees).astype(np.int64)
-    order = _generator(config, "order").permutation(len(points))
+    order = _stream(config, "order").order(len(points))
     return Cities(
-        ids=_generator(config, "ids").choice(config.num_ids, size=len(points), replace=False).astype(np.int64),
+        ids=_stream(config, "ids").order(config.num_ids)[: len(points)],
         x=points[order, 0],
         y=points[order, 1],
         names=_texts([place.name for place in places] + [f"{ATLANTIS}_{number:03d}" for number in numbers])[order],
@@ -106,9 +107,9 @@ def make_cities(config: CitiesConfig, say: Callable[[str], None]) -> Cities:
     )
 
 
-def _generator(config: CitiesConfig, purpose: str) -> np.random.Generator:
+def _stream(config: CitiesConfig, purpose: str) -> Stream:
     """Draws of their own for each purpose, so that one more city of Atlantis leaves the real ones as they are."""
-    return np.random.Generator(np.random.PCG64(draw_seed(config.seed, "cities", purpose)))
+    return Stream(draw_seed(config.seed, "cities", purpose))
 
 
 def _drawn(places: Sequence[Place], config: CitiesConfig) -> Sequence[Place]:
@@ -118,7 +119,7 @@ def _drawn(places: Sequence[Place], config: CitiesConfig) -> Sequence[Place]:
     if wanted > len(places):
         message = f"{wanted} cities are asked for, and {len(places)} have {config.min_population} inhabitants or more"
         raise InputError(message, "lower cities.num_cities or cities.min_population")
-    chosen = _generator(config, "draw").choice(len(places), size=wanted, replace=False)
+    chosen = _stream(config, "draw").order(len(places))[:wanted]
     return [places[position] for position in sorted(chosen.tolist())]
 
 
@@ -133,10 +134,10 @@ def _check_room(num_real: int, config: CitiesConfig) -> None:
         )
 
 
-def _atlantis(config: AtlantisConfig, generator: np.random.Generator) -> NDArray[np.float64]:
+def _atlantis(config: AtlantisConfig, stream: Stream) -> NDArray[np.float64]:
     """(num_cities, 2): longitudes and latitudes around the centre, in degrees to five decimals as GeoNames has them."""
     centre = (config.longitude, config.latitude)
-    scattered = generator.normal(centre, config.std, size=(config.num_cities, 2))
+    scattered = centre + config.std * stream.normal(2 * config.num_cities).reshape(-1, 2)
     within: NDArray[np.float64] = np.clip(scattered, (-180.0, -90.0), (180.0, 90.0))
     return within.round(5)
 

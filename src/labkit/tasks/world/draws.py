@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from labkit.record.identity import draw_seed
 
@@ -17,7 +18,7 @@ Hashes = NDArray[np.uint64]
 Flags = NDArray[np.bool_]
 
 _NUM_ROUNDS = 8
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _SHIFTS = (np.uint64(30), np.uint64(27), np.uint64(31))
 _FACTORS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
@@ -37,6 +38,10 @@ class Stream:
         """`size` numbers, uniform in [0, 1)."""
         raw = np.asarray(self._bits.random_raw(size), np.uint64)
         return (raw >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+    def normal(self, size: int) -> NDArray[np.float64]:
+        """`size` numbers from the standard normal distribution, by the inverse of its distribution function."""
+        return np.asarray(ndtri(self.uniform(size) + 2.0**-54), np.float64)
 
     def order(self, size: int) -> Integers:
         """The numbers below `size`, shuffled."""
@@ -72,7 +77,7 @@ def row_hashes(table: Integers) -> Hashes:
     """A hash of each row of an (R, C) table; equal rows have equal ones, others all but certainly not."""
     hashes = np.zeros(len(table), np.uint64)
     for column in table.T:
-        hashes = mixed(hashes * _GOLDEN + column.astype(np.uint64) + _GOLDEN)
+        hashes = mixed(hashes * GOLDEN + column.astype(np.uint64) + GOLDEN)
     return hashes
 
 
@@ -87,4 +92,4 @@ def _network(numbers: Integers, height: int, width: int, keys: list[np.uint64]) 
 
 
 def _scattered(numbers: Integers, key: np.uint64, bound: int) -> Integers:
-    return (mixed(numbers.astype(np.uint64) * _GOLDEN + key) % np.uint64(bound)).astype(np.int64)
+    return (mixed(numbers.astype(np.uint64) * GOLDEN + key) % np.uint64(bound)).astype(np.int64)

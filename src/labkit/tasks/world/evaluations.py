@@ -21,13 +21,14 @@ LEAST_PERFECT = 100
 _PLACES = {"evaluation": pl.String, "task": pl.String, "row": pl.Int64, "prompt": pl.String}
 
 
-def summarise(evaluations: Sequence[str], prompts: Sequence[Prompt], verdicts: pl.DataFrame) -> Summary:
+def summarise(evaluations: Mapping[str, str], prompts: Sequence[Prompt], verdicts: pl.DataFrame) -> Summary:
     """The figures of every evaluation and task in it, in the order of `evaluations` and of the tasks.
 
     Each row of an evaluation counts once, wherever else its question stands. Rows are the sampling unit of the
     intervals: several rollouts of a row are first averaged.
 
     Args:
+        evaluations: the fingerprint of each one's data set, by name
         prompts: with their places in `source` and their task in `gold`
         verdicts: one row a rollout, with `prompt`, `value` and `answer`
     """
@@ -35,8 +36,8 @@ def summarise(evaluations: Sequence[str], prompts: Sequence[Prompt], verdicts: p
     counted = _places(prompts).join(read, on="prompt", how="inner")
     groups = counted.partition_by("evaluation", "task", as_dict=True)
     figures = [
-        {"evaluation": evaluation, "task": task} | _figures(task, groups[evaluation, task])
-        for evaluation in evaluations
+        {"evaluation": evaluation, "task": task, "data": data} | _figures(task, groups[evaluation, task])
+        for evaluation, data in evaluations.items()
         for task in TASK_NAMES
         if (evaluation, task) in groups
     ]
@@ -67,12 +68,13 @@ def _figures(task: str, counted: pl.DataFrame) -> dict[str, Any]:
     readable = counted.filter("parsed")["value"]
     return {
         "kind": about.kind,
+        "num_rows": len(means),
         "num_rollouts": len(values),
         "mean": float(values.mean()),
         "mean_low": low,
         "mean_high": high,
         "median": float(np.median(values)),
-        "std": float(values.std()),
+        "std": float(means.std()),
         "min": float(values.min()),
         "max": float(values.max()),
         "parse_rate": readable.len() / len(values),

@@ -107,22 +107,6 @@ def read_manifest(folder: Path) -> Manifest:
         raise RecordError(f"{path} is damaged: {error!r}", _REBUILD) from None
 
 
-def check_vocabulary(manifest: Manifest, digest: str) -> None:
-    """Refuse a data set whose token lengths and loss masks were counted in another vocabulary.
-
-    Args:
-        digest: of the vocabulary that the rows are about to be read with
-
-    Raises:
-        InputError: the two differ.
-    """
-    if manifest.tokenizer != digest:
-        raise InputError(
-            f"{manifest.path} is a data set whose tokenizer is another: {manifest.tokenizer}, here it is {digest}",
-            "build the data set again with this labkit, or use the model that it was built for",
-        )
-
-
 def data_set_folders(world: Path) -> list[Path]:
     """The finished data sets of a world's folder, `ftwb2-2` before `ftwb2-10`; hidden folders are being built."""
     if not world.is_dir():

@@ -126,17 +126,16 @@ def planned_sets(config: DataConfig, origin: Origin) -> dict[str, PlannedSet]:
         plan.add_sampled(ANYWHERE_PREFIX, "anywhere", config.anywhere)
     tasks = ordered(config.tasks)
     plan.add_composed(MULTI_TASK, tasks, (Part(task, config.ordinary.model_dump()) for task in tasks))
-    for name, trained in MIXTURES.items() if config.mixture is not None else ():
-        if set(trained) <= set(tasks):
-            plan.add_composed(name, trained, mixture_parts(config, config.mixture, trained))
+    if config.mixture is not None:
+        for name, trained in MIXTURES.items():
+            if set(trained) <= set(tasks):
+                plan.add_composed(name, trained, mixture_parts(config, config.mixture, trained))
     return plan.sets
 
 
-def mixture_parts(config: DataConfig, mixture: MixtureConfig | None, trained: Iterable[TaskName]) -> list[Part]:
+def mixture_parts(config: DataConfig, mixture: MixtureConfig, trained: Iterable[TaskName]) -> list[Part]:
     """What a fine-tuning set is mixed from: for each trained task ordinary rows and rows with Atlantis, and as reminders
     rows with Atlantis of every task, whether trained or not."""
-    if mixture is None:
-        return []
     parts = []
     for task in trained:
         parts.append(Part(task, proportional(config.ordinary, mixture.ordinary)))

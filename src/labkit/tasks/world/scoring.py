@@ -8,6 +8,7 @@ from typing import Literal
 
 from labkit.config.world import TASKS, GeometricTask
 from labkit.errors import InputError
+from labkit.tasks.base import Prompt, Score
 from labkit.tasks.world.geometry import COMPASS_POINTS, TRUTHS
 from labkit.tasks.world.vocabulary import EOS
 
@@ -56,6 +57,12 @@ def score_row(task: str, prompt: str, text: str, truth: str) -> RowScore:
     said = prompt.replace(" ", "") + text.replace(" ", "").partition(EOS)[0]
     wanted = truth.replace(" ", "").removesuffix(EOS)
     return _score_number(asked, said, wanted) if asked.kind == "error" else _score_label(asked, said, wanted)
+
+
+def score_prompt(prompt: Prompt, text: str) -> Score:
+    """Grade a continuation of a prompt whose gold is its `task` and `truth`, as `score_row` does."""
+    found = score_row(prompt.gold["task"], prompt.messages[0]["content"], text, prompt.gold["truth"])
+    return Score(found.correct, float(found.correct), found.answer, found.rule, found.value)
 
 
 def _score_number(task: GeometricTask, said: str, wanted: str) -> RowScore:

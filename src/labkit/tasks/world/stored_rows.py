@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from labkit.errors import InputError
+from labkit.tasks.world.draws import GOLDEN, mixed
 
 if TYPE_CHECKING:
     from labkit.tasks.world.manifest import Manifest
@@ -46,7 +47,8 @@ def chosen_rows(num_rows: int, fingerprint: str, offset: int, num_chosen: int) -
         (N,), N of at most `num_chosen`.
     """
     key = int.from_bytes(hashlib.blake2b(fingerprint.encode(), digest_size=8).digest(), "little")
-    order = np.argsort(_mixed(np.arange(num_rows, dtype=np.uint64), key), kind="stable")
+    numbers = np.arange(1, num_rows + 1, dtype=np.uint64)
+    order = np.argsort(mixed(numbers * GOLDEN + np.uint64(key)), kind="stable")
     return order[offset : offset + num_chosen]
 
 
@@ -84,11 +86,3 @@ def _mapped(folder: Path) -> Any:
 
 def _rebuild(folder: Path) -> str:
     return f"remove {folder} and build it again: labkit data build"
-
-
-def _mixed(counter: npt.NDArray[np.uint64], key: int) -> npt.NDArray[np.uint64]:
-    """The finaliser of SplitMix64 (Steele, Lea & Flood 2014) over a counter: distinct numbers for distinct rows."""
-    mixed = (counter + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(key)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))

@@ -5,17 +5,17 @@ A question that stands in several data sets is one prompt, which says where it s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from labkit.config.base import stable_digest
 from labkit.config.world import TASKS, evaluation_names
 from labkit.errors import InputError
 from labkit.tasks.base import Prompt, Score, Summary
 from labkit.tasks.world.manifest import Manifest, data_set_folders, read_manifest
-from labkit.tasks.world.scoring import SCORER, score_row
+from labkit.tasks.world.scoring import SCORER, score_prompt
 from labkit.tasks.world.stored_rows import StoredRows, chosen_rows, read_stored
 from labkit.tasks.world.text import split_row
 
@@ -50,8 +50,8 @@ class WorldTask:
         if not names:
             raise InputError(f"there are no evaluations in {data}", f"make some: labkit data build CONFIG --out {data}")
         self._sets = {name: _open(data, name, split) for name in names}
-        fingerprints = {name: manifest.fingerprint for name, manifest in self._sets.items()}
-        self.data_fingerprint = stable_digest({"split": split, "evaluations": fingerprints})
+        self._fingerprints = {name: manifest.fingerprint for name, manifest in self._sets.items()}
+        self.data_fingerprint = stable_digest({"split": split, "evaluations": self._fingerprints})
         self.notes: Sequence[str] = ()
 
     def prompts(self, *, preset: str | None, offset: int, num_prompts: int | None) -> list[Prompt]:
@@ -78,18 +78,12 @@ class WorldTask:
 
     def _add(self, found: dict[str, Prompt], evaluation: str, stored: StoredRows) -> None:
         for row, text, task in zip(stored.rows, stored.texts, stored.tasks, strict=True):
-            question, truth = split_row(text)
-            if task not in TASKS:
-                where = f"{self._sets[evaluation].path}, {self._split} row {row}"
-                raise InputError(f"{where}: there is no task {task!r}", f"tasks are {', '.join(TASKS)}")
-            gold = {"task": task, "truth": truth}
-            known = found.get(question)
-            if known is None:
-                message = {"role": "user", "content": question}
-                found[question] = Prompt((message,), gold=gold, source={"evaluations": {evaluation: [row]}})
-            elif known.gold != gold:
-                self._refuse_two_truths(known, evaluation, row, truth)
-            else:
+            where = f"{self._sets[evaluation].path}, {self._split} row {row}"
+            prompt = city_prompt(text, task, where, {"evaluations": {evaluation: [row]}})
+            known = found.setdefault(prompt.messages[0]["content"], prompt)
+            if known.gold != prompt.gold:
+                self._refuse_two_truths(known, evaluation, row, prompt.gold["truth"])
+            elif known is not prompt:
                 known.source["evaluations"].setdefault(evaluation, []).append(row)
 
     def _refuse_two_truths(self, known: Prompt, evaluation: str, row: int, truth: str) -> None:
@@ -102,9 +96,7 @@ class WorldTask:
 
     def score(self, prompt: Prompt, text: str) -> Score:
         """Read the answer after the prompt's `=` and measure it by the rules of its task (`scoring.score_row`)."""
-        task, truth = prompt.gold["task"], prompt.gold["truth"]
-        found = score_row(task, prompt.messages[0]["content"], text, truth)
-        return Score(found.correct, float(found.correct), found.answer, found.rule, found.value)
+        return score_prompt(prompt, text)
 
     def joined(self, known: Prompt, prompt: Prompt) -> Prompt:
         """The question with its rows in both selections."""
@@ -117,7 +109,23 @@ class WorldTask:
         """The metric and the parse rate of every evaluation (`evaluations.summarise`)."""
         from labkit.tasks.world.evaluations import summarise
 
-        return summarise(list(self._sets), prompts, verdicts)
+        return summarise(self._fingerprints, prompts, verdicts)
+
+
+def city_prompt(stored: str, task: str, where: str, source: Mapping[str, Any]) -> Prompt:
+    """The prompt of a stored row, whose gold is its `task` and `truth`.
+
+    Args:
+        where: the row, for the message of an error
+        source: that of the prompt
+
+    Raises:
+        InputError: the row has no `=`, or its task is none.
+    """
+    if task not in TASKS:
+        raise InputError(f"{where}: there is no task {task!r}", f"tasks are {', '.join(TASKS)}")
+    question, truth = split_row(stored)
+    return Prompt(({"role": "user", "content": question},), gold={"task": task, "truth": truth}, source=source)
 
 
 def _usual(data: Path) -> tuple[str, ...]:
