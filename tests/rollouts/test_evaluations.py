@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from eval_worlds import save_city_model, save_world
+from eval_worlds import question, save_city_model, save_data_set, save_world
 from sweeps import Interrupted, Watcher, raw_rows, rollouts
 
 from labkit.config.base import Layer, resolve
@@ -182,6 +182,15 @@ def test_more_prompts_join_and_give_what_a_larger_run_gives(values: dict[str, An
     go_on(run)
     assert rounded(evaluations(run)) == rounded(evaluations(straight))
     assert len(run.prompts()) == grown.height
+
+
+def test_a_data_set_that_is_built_later_does_not_become_part_of_a_run(values: dict[str, Any], tmp_path: Path) -> None:
+    values |= {"task.data": str(save_world(tmp_path / "world"))}
+    run = evaluate(values, task__num_prompts=3)
+    save_data_set(tmp_path / "world", "angle", [question("angle", number) for number in range(5)])
+    go_on(run, task__num_prompts=4)
+    assert {each["evaluation"] for each in evaluations(run)} == set(run.manifest["config"]["task"]["evaluations"])
+    assert "angle" not in run.manifest["config"]["task"]["evaluations"]
 
 
 def rounded(figures: Sequence[Mapping[str, Any]]) -> object:

@@ -43,7 +43,7 @@ def evaluation(name: str, task: str, mean: float, *, num_rows: int = 100, data: 
     std = (mean * (1 - mean)) ** 0.5 if kind == "accuracy" else mean
     half = 2 * std / (num_rows - 1) ** 0.5
     return {
-        "evaluation": name, "task": task, "data": f"{name} of {data}", "kind": kind, "num_rows": num_rows,
+        "evaluation": name, "task": task, "asked": f"{num_rows} rows of {name} of {data}", "kind": kind, "num_rows": num_rows,
         "num_rollouts": num_rows, "mean": mean, "mean_low": mean - half, "mean_high": mean + half, "median": mean,
         "std": std, "min": 0.0, "max": 2 * mean, "parse_rate": 1.0,
         "parse_rate_low": 0.96, "parse_rate_high": 1.0, "mean_parsed": mean,

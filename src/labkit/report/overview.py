@@ -19,7 +19,7 @@ from labkit.record.run import Run, open_run
 from labkit.report.naming import unless_damaged
 from labkit.report.table import Table
 from labkit.report.training import training_row, training_table
-from labkit.report.world.baselines import experiments
+from labkit.report.world.baselines import experiments, missing_notes
 from labkit.report.world.extractions import CKA_PAIRS_KIND, EXTRACTION_KINDS, extraction_tables, measured_cka
 from labkit.report.world.generalisation import CkaByLayer
 from labkit.report.world.reading import EvaluatedRun, is_world_run, read_all, read_evaluated
@@ -222,7 +222,7 @@ def _overview(asked: _Asked) -> Report:
     if by_sort.world:
         runs = read_undamaged(by_sort.world, notes)
         found = experiments(runs, asked.world.mode)
-        notes += [f"{each.text}; make it: {each.command}" for experiment in found for each in experiment.missing]
+        notes += missing_notes(found)
         matrices = unless_damaged(cka, by_sort.extractions, "CKA", notes)
         tables += experiment_tables(found, runs, asked.world, matrices)
     return Report(tables, notes)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from dataclasses import replace
+from typing import TypeVar, cast
 
 from labkit.config.base import Resolved
 from labkit.config.commands import EvalConfig
+from labkit.config.sections import WorldTask as WorldConfig
 from labkit.config.yaml_text import dump
 from labkit.errors import RecordError
 from labkit.models.noise import STREAM
@@ -16,6 +18,7 @@ from labkit.record.run import Ask, Run, create_run
 from labkit.rollouts.experiment import AskedConfig, Experiment, prepare, sweep_arms
 from labkit.rollouts.work import Observer, Worker
 from labkit.tasks.base import Prompt
+from labkit.tasks.world.task import WorldTask
 
 AskedT = TypeVar("AskedT", bound=AskedConfig)
 
@@ -30,6 +33,7 @@ _SWEEP_KEYS = {
 
 def start(resolved: Resolved[AskedT], experiment: Experiment, observer: Observer) -> Run:
     """Make a run for an experiment and carry it out."""
+    resolved = _with_evaluations(resolved, experiment)
     run = create_run(
         resolved.config.runs_dir,
         command=resolved.config.command,
@@ -41,6 +45,15 @@ def start(resolved: Resolved[AskedT], experiment: Experiment, observer: Observer
     with run.working() as attempt:
         Worker(run, experiment, attempt, observer).carry_out(experiment.ask)
     return run
+
+
+def _with_evaluations(resolved: Resolved[AskedT], experiment: Experiment) -> Resolved[AskedT]:
+    """The config with the evaluations by name: a data set that is built later must not become part of the run."""
+    asked = resolved.config.task
+    if not (isinstance(asked, WorldConfig) and isinstance(experiment.task, WorldTask)):
+        return resolved
+    task = asked.model_copy(update={"evaluations": experiment.task.evaluations})
+    return replace(resolved, config=cast(AskedT, resolved.config.model_copy(update={"task": task})))
 
 
 def resume(run: Run, resolved: Resolved[AskedT], say: Callable[[str], None], observer: Observer) -> Run:

@@ -192,11 +192,12 @@ def test_evaluations_may_stand_in_several_runs_and_the_newest_counts(tmp_path):
 
 def test_runs_that_were_asked_other_rows_never_meet(tmp_path):
     record_evaluations(tmp_path, base_lineage(), standard_means())
-    record_evaluations(tmp_path, tuned_lineage("ftwb1-1"), standard_means(), task={"num_prompts": 32})
+    record_evaluations(tmp_path, tuned_lineage("ftwb1-1"), standard_means(), num_rows=32, task={"num_prompts": 16})
     found = report([], tmp_path)
     assert [table.kind for table in found.tables] == ["world_eval"]
-    assert any("has no baseline" in note for note in found.notes)
-    record_evaluations(tmp_path, base_lineage(), standard_means(), task={"num_prompts": 32})
+    (note,) = [note for note in found.notes if "has no baseline" in note]
+    assert note.endswith("--num-prompts 32")  # what it has grown to
+    record_evaluations(tmp_path, base_lineage(), standard_means(), num_rows=32, task={"data": "./data/world"})
     assert "world_ni" in by_kind(report([], tmp_path))
 
 
@@ -214,7 +215,7 @@ def test_runs_that_were_decoded_otherwise_never_meet(tmp_path, otherwise):
 def test_data_sets_of_one_name_and_place_but_other_rows_are_not_compared(tmp_path):
     record_evaluations(tmp_path, base_lineage(), standard_means(), data="the world before")
     run = record_evaluations(tmp_path, tuned_lineage("ftwb1-1"), {"atlantis_distance": 100.0})
-    with pytest.raises(RecordError, match=r"pt1-seed1 was not evaluated on atlantis_distance$"):
+    with pytest.raises(RecordError, match=r"pt1-seed1 was not evaluated on atlantis_distance, distance, or not on the same rows$"):
         report([run.id], tmp_path)
 
 

@@ -1,8 +1,8 @@
 """From evaluations to normalised improvements: which runs are of one model, and which model is its base.
 
 All of it is read from lineages. A model's base is what it was before its last training; both must have been asked the
-same questions in the same way, so runs with another folder of data, split, number of rows or way of decoding never meet,
-and evaluations of another data set of the same name are not compared.
+same questions in the same way. Each figure says by a hash which rows of which data set it is about, so it does not matter
+where the data lie, nor whether a run was asked for them at once or grew.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ from labkit.report.world.scores import (
     seed_order,
 )
 from labkit.tasks.world.metrics import Mean, Mode, improvement, improvement_with_interval
-
-_SETTINGS = ("data", "split", "offset", "num_prompts")
 
 
 @dataclass(slots=True)
@@ -79,12 +77,16 @@ class MissingBase:
 
     @property
     def text(self) -> str:
-        return f"{self.model} has no baseline: {self.base} was not evaluated on {', '.join(self.needed)}"
+        return f"{self.model} has no baseline: {self.unmeasured}"
+
+    @property
+    def unmeasured(self) -> str:
+        return f"{self.base} was not evaluated on {', '.join(self.needed)}, or not on the same rows"
 
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """Runs that were asked the same questions, with the improvements that they give."""
+    """Runs that were asked alike, with the improvements that they give."""
 
     runs: tuple[EvaluatedRun, ...]
     models: list[ScoredModel]
@@ -97,8 +99,11 @@ class Experiment:
     @property
     def settings(self) -> str:
         """What its runs were asked, in words."""
-        *asked, decoding = _settings(self.runs[0])
-        return ", ".join([*(f"{key} {value}" for key, value in zip(_SETTINGS, asked, strict=True)), decoding])
+        first = self.runs[0]
+        data, split = (config_value(first.run.manifest, f"config.task.{key}") for key in ("data", "split"))
+        counts = sorted({each.num_rows for run in self.runs for each in run.evaluations if _is_single(each)})
+        rows = " to ".join(str(count) for count in dict.fromkeys((counts[0], counts[-1]))) if counts else "no"
+        return f"{data}, split {split}, {rows} rows a set, {first.decoding}"
 
 
 def experiments(runs: Sequence[EvaluatedRun], mode: Mode) -> list[Experiment]:
@@ -107,27 +112,67 @@ def experiments(runs: Sequence[EvaluatedRun], mode: Mode) -> list[Experiment]:
     Args:
         runs: oldest first
     """
-    found: dict[tuple[str, ...], list[EvaluatedRun]] = {}
+    groups: list[_Questions] = []
     for run in runs:
-        found.setdefault(_settings(run), []).append(run)
-    return [_experiment(each, mode) for each in found.values()]
+        group = next((group for group in groups if group.fits(run)), None)
+        if group is None:
+            groups.append(group := _Questions(run.decoding))
+        group.add(run)
+    return [_experiment(group.runs, mode) for group in groups]
+
+
+def missing_notes(found: Iterable[Experiment]) -> list[str]:
+    """A sentence for each base that was not evaluated, with the command that does it."""
+    by_command: dict[str, list[MissingBase]] = {}
+    for each in (each for experiment in found for each in experiment.missing):
+        by_command.setdefault(each.command, []).append(each)
+    return [
+        f"{first.text if len(models) == 1 else f'{len(models)} models have no baseline: {first.unmeasured}'}; make it: {command}"
+        for command, models in by_command.items()
+        for first in models[:1]
+    ]
 
 
 def with_bases(runs: Sequence[EvaluatedRun], others: Iterable[EvaluatedRun]) -> list[EvaluatedRun]:
     """The runs, and those among `others` that evaluated a base of theirs on the same questions; oldest first."""
-    bases = [(_settings(run), run.lineage[-2]) for run in runs if len(run.lineage) > 1]
+    tuned = [run for run in runs if len(run.lineage) > 1]
     known = {run.run.path.resolve() for run in runs}
     found = [
         other
         for other in others
         if other.run.path.resolve() not in known
-        and any(settings == _settings(other) and base.is_same(other.model) for settings, base in bases)
+        and any(run.lineage[-2].is_same(other.model) and _alike(run, other) for run in tuned)
     ]
     return sorted([*runs, *found], key=lambda run: run.run.id)
 
 
-def _settings(run: EvaluatedRun) -> tuple[str, ...]:
-    return (*(str(config_value(run.run.manifest, f"config.task.{key}")) for key in _SETTINGS), run.decoding)
+@dataclass(slots=True)
+class _Questions:
+    """Runs that were decoded in one way and, where they share an evaluation, asked the same rows of it."""
+
+    decoding: str
+    runs: list[EvaluatedRun] = field(default_factory=list)
+    asked: dict[tuple[str, str], str] = field(default_factory=dict)
+    """By evaluation and task."""
+
+    def fits(self, run: EvaluatedRun) -> bool:
+        return run.decoding == self.decoding and all(
+            self.asked.get(place, asked) == asked for place, asked in _asked(run).items()
+        )
+
+    def add(self, run: EvaluatedRun) -> None:
+        self.runs.append(run)
+        self.asked |= _asked(run)
+
+
+def _asked(run: EvaluatedRun) -> dict[tuple[str, str], str]:
+    return {(each.evaluation, each.task): each.asked for each in run.evaluations}
+
+
+def _alike(run: EvaluatedRun, other: EvaluatedRun) -> bool:
+    group = _Questions(run.decoding)
+    group.add(run)
+    return group.fits(other)
 
 
 def _experiment(runs: Sequence[EvaluatedRun], mode: Mode) -> Experiment:
@@ -148,7 +193,6 @@ def _experiment(runs: Sequence[EvaluatedRun], mode: Mode) -> Experiment:
             scored.append((model, ScoredModel(*about, scores)))
         if needed:
             missing.append(_missing(model, base, needed))
-        notes += _unequal_rows(model, base)
     scored.sort(key=lambda each: (*mixture_order(each[1].mixture), seed_order(each[1].seed)))
     every = [model for _, model in scored]
     counted = _newest(scored)
@@ -219,20 +263,14 @@ def _scores(model: Model, base: Model | None, mode: Mode) -> tuple[dict[str, Sco
     scores: dict[str, Score] = {}
     needed: list[str] = []
     for task in in_order(tasks):
-        baselines = {name: _baseline(model, base, name) for name in (ATLANTIS_PREFIX + task, task)}
+        measured = base.evaluations if base else {}
+        baselines = {name: measured.get(name) for name in (ATLANTIS_PREFIX + task, task)}
         atlantis, standard = baselines.values()
         if atlantis is not None and standard is not None:
             scores[task] = _score(model.evaluations[ATLANTIS_PREFIX + task], atlantis, standard, base is model, mode)
         elif base is not model:  # a base by itself needs no baseline
             needed += [name for name, found in baselines.items() if found is None]
     return scores, needed
-
-
-def _baseline(model: Model, base: Model | None, name: str) -> Evaluation | None:
-    """What the base did on a data set; None where that is not the one that the model was asked."""
-    found = None if base is None else base.evaluations.get(name)
-    own = model.evaluations.get(name)
-    return None if found is not None and own is not None and found.data != own.data else found
 
 
 def _score(value: Evaluation, atlantis: Evaluation, standard: Evaluation, is_base: bool, mode: Mode) -> Score:
@@ -252,19 +290,19 @@ def _missing(model: Model, base: Model | None, needed: Sequence[str]) -> Missing
     if base is not None and not base.latest.evaluations:
         command = f"labkit eval --resume {base.latest.run.path}"
     else:
-        command = f"labkit eval world --model {name} --data {data}"
+        command = " ".join([f"labkit eval world --model {name} --data {data}", *_asked_otherwise(model)])
     return MissingBase(model.latest.model_name, str(last.name or last.run or last.weights), tuple(needed), command)
 
 
-def _unequal_rows(model: Model, base: Model | None) -> list[str]:
-    """A sentence where the base was asked another number of rows of a data set."""
-    if base is None or base is model:
-        return []
-    shared = model.evaluations.keys() & base.evaluations.keys()
-    unequal = sorted(name for name in shared if model.evaluations[name].num_rows != base.evaluations[name].num_rows)
-    if not unequal:
-        return []
-    return [f"{model.latest.model_name} and its base answered different numbers of rows of {', '.join(unequal)}"]
+def _asked_otherwise(model: Model) -> list[str]:
+    """The flags that ask a base as the model was asked, where that was not by default."""
+    task = config_value(model.latest.run.manifest, "config.task") or {}
+    flags = [f"--split {task['split']}"] if task.get("split", "test") != "test" else []
+    flags += [f"--offset {task['offset']}"] if task.get("offset") else []
+    if task.get("num_prompts") is not None:  # the run may have grown since
+        flags.append(f"--num-prompts {max(each.num_rows for each in model.evaluations.values())}")
+    temperature = config_value(model.latest.run.manifest, "config.temperature")
+    return flags + ([f"--temperature {temperature}"] if temperature else [])
 
 
 def _is_single(evaluation: Evaluation) -> bool:

@@ -39,6 +39,11 @@ def evaluated_table(runs: Sequence[EvaluatedRun]) -> Table:
         for run in runs
         if not run.evaluations
     ]
+    notes += [
+        f"{run.run.id} is asked for more than it has: these are the figures of its last completion"
+        for run in runs
+        if run.evaluations and run.run.status() != "done"
+    ]
     expendable = ["run", "kind", "seed", "checkpoint", "mean_parsed", "median", "num_rollouts", "task"]
     return Table("world_eval", "evaluations", [*_ABOUT, *_MEASURED], rows, notes, expendable)
 

@@ -12,7 +12,7 @@ from labkit.record.run import Run, open_run
 from labkit.report.figures import Heatmap
 from labkit.report.naming import unless_damaged
 from labkit.report.overview import world_runs
-from labkit.report.world.baselines import experiments
+from labkit.report.world.baselines import experiments, missing_notes
 from labkit.report.world.extractions import measured_cka
 from labkit.report.world.generalisation import CkaByLayer
 from labkit.report.world.heatmaps import Value, cka_heatmaps, score_heatmaps
@@ -75,7 +75,7 @@ def _groups(
         found = with_named_bases(read_all(runs), world_runs(runs_dir, []), options)
     else:
         found = experiments(world_runs(runs_dir, notes), options.mode)
-        notes += [f"{each.text}; make it: {each.command}" for experiment in found for each in experiment.missing]
+        notes += missing_notes(found)
     tuned = [each for each in found if any(model.mixture.name != BASE for model in each.counted)]
     if not tuned:
         what = f"there are no fine-tuned models with their base among the eval runs under {runs_dir}"

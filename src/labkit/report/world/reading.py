@@ -45,8 +45,8 @@ class Evaluation:
     evaluation: str
     """Name of the data set."""
     task: str
-    data: str
-    """Fingerprint of the data set."""
+    asked: str
+    """Hash of the data set, the split and the rows that were asked."""
     kind: Kind
     num_rows: int
     mean: float
@@ -149,7 +149,7 @@ def _evaluation(run_id: str, entry: Mapping[str, Any]) -> Evaluation:
         run_id,
         str(entry["evaluation"]),
         str(entry["task"]),
-        str(entry["data"]),
+        str(entry["asked"]),
         entry["kind"],
         int(entry["num_rows"]),
         mean,

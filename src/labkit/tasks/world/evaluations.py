@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from labkit.config.base import stable_digest
 from labkit.config.world import TASK_NAMES, TASKS
 from labkit.stats import student_mean, wilson_mean
 from labkit.tasks.base import Prompt, Summary
@@ -28,7 +29,7 @@ def summarise(evaluations: Mapping[str, str], prompts: Sequence[Prompt], verdict
     intervals: several rollouts of a row are first averaged.
 
     Args:
-        evaluations: the fingerprint of each one's data set, by name
+        evaluations: by name what the rows of each are drawn from: a hash of its data set and the split
         prompts: with their places in `source` and their task in `gold`
         verdicts: one row a rollout, with `prompt`, `value` and `answer`
     """
@@ -36,7 +37,8 @@ def summarise(evaluations: Mapping[str, str], prompts: Sequence[Prompt], verdict
     counted = _places(prompts).join(read, on="prompt", how="inner")
     groups = counted.partition_by("evaluation", "task", as_dict=True)
     figures = [
-        {"evaluation": evaluation, "task": task, "data": data} | _figures(task, groups[evaluation, task])
+        {"evaluation": evaluation, "task": task, "asked": _asked(data, groups[evaluation, task])}
+        | _figures(task, groups[evaluation, task])
         for evaluation, data in evaluations.items()
         for task in TASK_NAMES
         if (evaluation, task) in groups
@@ -53,6 +55,11 @@ def _places(prompts: Sequence[Prompt]) -> pl.DataFrame:
         for row in rows
     ]
     return pl.DataFrame(places, schema=_PLACES, orient="row")
+
+
+def _asked(data: str, counted: pl.DataFrame) -> str:
+    """A hash of which rows of which data set a figure is about: figures are compared only where it is the same."""
+    return stable_digest([data, counted["row"].unique().sort().to_list()])
 
 
 def _figures(task: str, counted: pl.DataFrame) -> dict[str, Any]:

@@ -50,9 +50,15 @@ class WorldTask:
         if not names:
             raise InputError(f"there are no evaluations in {data}", f"make some: labkit data build CONFIG --out {data}")
         self._sets = {name: _open(data, name, split) for name in names}
-        self._fingerprints = {name: manifest.fingerprint for name, manifest in self._sets.items()}
-        self.data_fingerprint = stable_digest({"split": split, "evaluations": self._fingerprints})
+        fingerprints = {name: manifest.fingerprint for name, manifest in self._sets.items()}
+        self.data_fingerprint = stable_digest({"split": split, "evaluations": fingerprints})
+        self._origins = {name: stable_digest([split, fingerprint]) for name, fingerprint in fingerprints.items()}
         self.notes: Sequence[str] = ()
+
+    @property
+    def evaluations(self) -> tuple[str, ...]:
+        """The names of the data sets."""
+        return tuple(self._sets)
 
     def prompts(self, *, preset: str | None, offset: int, num_prompts: int | None) -> list[Prompt]:
         """The distinct questions among `num_prompts` rows of every evaluation, the shorter ones first.
@@ -109,7 +115,7 @@ class WorldTask:
         """The metric and the parse rate of every evaluation (`evaluations.summarise`)."""
         from labkit.tasks.world.evaluations import summarise
 
-        return summarise(self._fingerprints, prompts, verdicts)
+        return summarise(self._origins, prompts, verdicts)
 
 
 def city_prompt(stored: str, task: str, where: str, source: Mapping[str, Any]) -> Prompt:
