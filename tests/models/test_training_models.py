@@ -10,7 +10,7 @@ from city_worlds import record_city_training, save_city_reader
 from recorded_runs import record_training
 
 from labkit.config.sections import ModelConfig
-from labkit.errors import InputError
+from labkit.errors import InputError, RecordError
 from labkit.models.folder import ModelFolder, checkpoint_folders, find_model
 from labkit.models.training_run import checkpoints_dir, final_dir
 from labkit.record.run import Run
@@ -72,6 +72,16 @@ def test_a_name_is_the_newest_finished_training(tmp_path: Path) -> None:
     assert older.id < newer.id
     assert find("run:pt1", runs_dir=tmp_path).path == final_dir(newer)
     assert find(f"run:{older.id}", "4", tmp_path).path == checkpoints_dir(older) / "checkpoint-4"
+
+
+def test_a_damaged_training_is_in_nobodys_way_but_its_own(tmp_path: Path) -> None:
+    training(tmp_path, "base")
+    damaged = training(tmp_path, "other")
+    (damaged.path / "run.json").write_text("{")
+    damaged.path.rename(damaged.path.with_name("20990101T000000000Z-other-000000"))
+    assert find("run:base", runs_dir=tmp_path).checkpoint == "final"
+    with pytest.raises(RecordError, match="other-000000"):
+        find("run:other", runs_dir=tmp_path)
 
 
 def test_a_name_that_no_training_has(tmp_path: Path) -> None:

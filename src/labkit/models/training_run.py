@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labkit.config.base import nearest
-from labkit.errors import InputError
+from labkit.errors import InputError, RecordError
 from labkit.record.catalog import run_paths
-from labkit.record.run import Run, open_run
+from labkit.record.run import Run, open_run, slugify
 
 RUN_PREFIX = "run:"
 FINAL = "final"
@@ -79,8 +79,16 @@ def find_training(name: str, runs_dir: Path) -> Run:
 
     Raises:
         InputError: there is none of that name; or there is, but none has finished.
+        RecordError: one that may be meant, by the name of its folder, cannot be read.
     """
-    trainings = [open_run(path) for path in run_paths(runs_dir) if path.parent.name == "train"]
+    trainings = []
+    for path in run_paths(runs_dir):
+        if path.parent.name == "train":
+            try:
+                trainings.append(open_run(path))
+            except RecordError:
+                if slugify(name) in path.name:
+                    raise
     named = [run for run in trainings if name in (run.manifest.get("name"), run.id)]
     if not named:
         raise InputError(f"no training under {runs_dir} is called {name!r}", _known_hint(name, trainings, runs_dir))
