@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,28 +16,6 @@ from recorded_runs import GREEDY, NOISY, WARM, record_run
 from sweeps import perturb, raw_rows, rollouts
 
 Labkit = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Labkit]:
-    """The same command line within this process, where torch is loaded already."""
-    from labkit.cli.main import main
-
-    monkeypatch.chdir(tmp_path)
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)}
-
-    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        words = ["labkit", *map(str, arguments)]
-        monkeypatch.setattr(sys, "argv", words)
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        printed = capfd.readouterr()
-        return subprocess.CompletedProcess(words, int(stopped.value.code or 0), printed.out, printed.err)
-
-    yield run
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
 
 
 SMALL = ["--device", "cpu", "--num-prompts", "4", "--num-rollouts", "4", "--preset", "short", "--max-new-tokens", "4"]

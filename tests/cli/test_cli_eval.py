@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,28 +16,6 @@ from killing import launch, only_run, stop, wait_for_work
 from sweeps import raw_rows, rollouts
 
 Labkit = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def labkit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Labkit]:
-    """The command line within this process, where torch is loaded already."""
-    from labkit.cli.main import main
-
-    monkeypatch.chdir(tmp_path)
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)}
-
-    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        words = ["labkit", *map(str, arguments)]
-        monkeypatch.setattr(sys, "argv", words)
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        printed = capfd.readouterr()
-        return subprocess.CompletedProcess(words, int(stopped.value.code or 0), printed.out, printed.err)
-
-    yield run
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +38,8 @@ def rows(stdout: str) -> list[dict[str, Any]]:
     return list(table["rows"])
 
 
-def test_the_table_of_a_world(labkit: Labkit, given: list[str], tmp_path: Path) -> None:
-    done = labkit("eval", "world", *given, "--json")
+def test_the_table_of_a_world(inside: Labkit, given: list[str], tmp_path: Path) -> None:
+    done = inside("eval", "world", *given, "--json")
     assert done.returncode == 0, done.stderr
     shown = {(row["evaluation"], row["task"]): row for row in rows(done.stdout)}
     result = only_run(tmp_path / "runs").result()
@@ -71,13 +48,13 @@ def test_the_table_of_a_world(labkit: Labkit, given: list[str], tmp_path: Path) 
     for figure in result["evaluations"]:
         assert shown[figure["evaluation"], figure["task"]]["mean"] == figure["mean"]
     assert "parse rate below 0.99" in done.stderr
-    again = labkit("eval", "--resume", "last", "--json")
+    again = inside("eval", "--resume", "last", "--json")
     assert rows(again.stdout) == rows(done.stdout)
     assert "nothing is owed" in again.stderr
 
 
-def test_chosen_evaluations_and_the_small_preset(labkit: Labkit, given: list[str]) -> None:
-    done = labkit("eval", "world", *given, "--evaluation", "distance", "--evaluation", "compass", "--debug", "--json")
+def test_chosen_evaluations_and_the_small_preset(inside: Labkit, given: list[str]) -> None:
+    done = inside("eval", "world", *given, "--evaluation", "distance", "--evaluation", "compass", "--debug", "--json")
     assert done.returncode == 0, done.stderr
     assert [(row["evaluation"], row["num_rollouts"]) for row in rows(done.stdout)] == [
         ("distance", 32),
@@ -85,25 +62,25 @@ def test_chosen_evaluations_and_the_small_preset(labkit: Labkit, given: list[str
     ]
 
 
-def test_a_config_file_names_the_task(labkit: Labkit, given: list[str], place: Path, tmp_path: Path) -> None:
+def test_a_config_file_names_the_task(inside: Labkit, given: list[str], place: Path, tmp_path: Path) -> None:
     (tmp_path / "e.yaml").write_text(
         f"command: eval\nmodel: {{id: {place / 'model'}, device: cpu}}\n"
         f"task: {{name: world, data: {place / 'world'}, evaluations: [compass], num_prompts: 3}}\n"
     )
-    done = labkit("eval", "--config", "e.yaml", "--temperature", "1", "--num-rollouts", "2", "--json")
+    done = inside("eval", "--config", "e.yaml", "--temperature", "1", "--num-rollouts", "2", "--json")
     assert done.returncode == 0, done.stderr
     assert [(row["evaluation"], row["num_rollouts"]) for row in rows(done.stdout)] == [("compass", 6)]
 
 
-def test_a_dry_run_counts_and_writes_nothing(labkit: Labkit, given: list[str], tmp_path: Path) -> None:
-    done = labkit("eval", "world", *given, "--dry-run", "--json")
+def test_a_dry_run_counts_and_writes_nothing(inside: Labkit, given: list[str], tmp_path: Path) -> None:
+    done = inside("eval", "world", *given, "--dry-run", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["owed"] == 160
     assert not (tmp_path / "runs").exists()
 
 
-def test_other_tasks_show_pass_at_k(labkit: Labkit, tmp_path: Path) -> None:
-    done = labkit("eval", "countdown", "--num-prompts", "3", "--max-new-tokens", "4", "--json")
+def test_other_tasks_show_pass_at_k(inside: Labkit, tmp_path: Path) -> None:
+    done = inside("eval", "countdown", "--num-prompts", "3", "--max-new-tokens", "4", "--json")
     assert done.returncode == 0, done.stderr
     (table,) = json.loads(done.stdout)["tables"]
     assert table["kind"] == "pass_at_k"
@@ -120,21 +97,21 @@ def test_other_tasks_show_pass_at_k(labkit: Labkit, tmp_path: Path) -> None:
         (["countdown", "--evaluation", "distance"], "task.evaluations"),
     ],
 )
-def test_what_cannot_be_asked_is_refused_with_words(labkit: Labkit, arguments: list[str], words: str) -> None:
-    done = labkit("eval", *arguments)
+def test_what_cannot_be_asked_is_refused_with_words(inside: Labkit, arguments: list[str], words: str) -> None:
+    done = inside("eval", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert words in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_missing_evaluation_names_those_that_are_there(labkit: Labkit, given: list[str]) -> None:
-    done = labkit("eval", "world", *given, "--evaluation", "angle")
+def test_a_missing_evaluation_names_those_that_are_there(inside: Labkit, given: list[str]) -> None:
+    done = inside("eval", "world", *given, "--evaluation", "angle")
     assert done.returncode == 2
     for name in ("atlantis_compass", "atlantis_distance", "multi_task", "labkit data build"):
         assert name in done.stderr
 
 
-def test_a_killed_evaluation_goes_on_and_ends_the_same(labkit: Labkit, place: Path, tmp_path: Path) -> None:
+def test_a_killed_evaluation_goes_on_and_ends_the_same(inside: Labkit, place: Path, tmp_path: Path) -> None:
     save_data_set(tmp_path / "large", "distance", [question("distance", number) for number in range(800)])
     command = ["eval", "world", "--model", place / "model", "--data", tmp_path / "large", "--device", "cpu",
                "--batch-size", "8", "--max-new-tokens", "6"]  # fmt: skip
@@ -149,7 +126,7 @@ def test_a_killed_evaluation_goes_on_and_ends_the_same(labkit: Labkit, place: Pa
     assert 0 < raw_rows(run) < 800
     assert run.result() is None
     for arguments in (["eval", "--resume", "last", "--runs-dir", cut], [*command, "--runs-dir", whole]):
-        done = labkit(*arguments)
+        done = inside(*arguments)
         assert done.returncode == 0, done.stderr
     expected = only_run(whole)
     assert rollouts(run).equals(rollouts(expected))

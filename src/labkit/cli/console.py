@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress, ProgressColumn
 
     from labkit.errors import LabkitError
     from labkit.record.run import Run
@@ -22,6 +23,23 @@ def stderr_console() -> Console:
 def say(text: str) -> None:
     """One line of talk."""
     print(text, file=sys.stderr, flush=True)
+
+
+def progress_bar(*columns: ProgressColumn) -> Progress:
+    """A bar on stderr with a description, a count and the time left, and `columns` before that; none off a terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = stderr_console()
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        *columns,
+        TimeRemainingColumn(compact=True),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
 
 
 def show_error(error: LabkitError) -> None:

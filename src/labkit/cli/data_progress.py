@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from types import TracebackType
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import TextColumn
 
-from labkit.cli.console import say, stderr_console
+from labkit.cli.console import progress_bar, say
 from labkit.cli.signals import raise_received
 from labkit.tasks.world.recipes import PlannedSet
 
@@ -16,18 +16,7 @@ class DataProgress:
     """An `Observer` of `labkit.tasks.world.building` that draws; it holds the terminal while the block lasts."""
 
     def __init__(self) -> None:
-        console = stderr_console()
-        self._shown = console.is_terminal
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("rows"),
-            TimeRemainingColumn(compact=True),
-            console=console,
-            transient=True,
-            disable=not self._shown,
-        )
+        self._progress = progress_bar(TextColumn("rows"))
         self._began = 0.0
         self._num_there = 0
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from types import TracebackType
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import TextColumn
 
-from labkit.cli.console import say, say_how_to_resume, stderr_console
+from labkit.cli.console import progress_bar, say, say_how_to_resume
 from labkit.cli.signals import raise_received
 from labkit.record.run import Ask, Run
 from labkit.rollouts.plan import Batch
@@ -19,20 +19,8 @@ class SweepProgress:
     """An `Observer` that draws; it holds the terminal while the block lasts."""
 
     def __init__(self) -> None:
-        console = stderr_console()
         self._run: Run | None = None
-        self._shown = console.is_terminal
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TextColumn("{task.fields[scores]}"),
-            TimeRemainingColumn(compact=True),
-            console=console,
-            transient=True,
-            disable=not self._shown,
-        )
+        self._progress = progress_bar(TextColumn("{task.fields[rate]}"), TextColumn("{task.fields[scores]}"))
         self._num_new = 0
         self._began = 0.0
 
@@ -58,7 +46,7 @@ class SweepProgress:
         """A batch is on disk."""
         raise_received()
         self._num_new += num_new
-        if not self._shown:
+        if self._progress.disable:
             return
         rate = self._num_new / max(time.monotonic() - self._began, 1e-9)
         self._progress.update(

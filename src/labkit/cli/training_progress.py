@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import TracebackType
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import TextColumn
 
-from labkit.cli.console import say, say_how_to_resume, stderr_console
+from labkit.cli.console import progress_bar, say, say_how_to_resume
 from labkit.cli.signals import raise_received
 from labkit.record.run import Run
 
@@ -16,20 +16,9 @@ class TrainingProgress:
     """A `TrainingObserver` that draws."""
 
     def __init__(self) -> None:
-        console = stderr_console()
         self._run: Run | None = None
         self._metrics: dict[str, float] = {}
-        self._shown = console.is_terminal
-        self._progress = Progress(
-            TextColumn("step"),
-            MofNCompleteColumn(),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[metrics]}"),
-            TimeRemainingColumn(compact=True),
-            console=console,
-            transient=True,
-            disable=not self._shown,
-        )
+        self._progress = progress_bar(TextColumn("{task.fields[metrics]}"))
 
     def __enter__(self) -> TrainingProgress:
         return self
@@ -46,7 +35,7 @@ class TrainingProgress:
         if first_step:
             say(f"going on from the checkpoint of step {first_step}")
         self._progress.start()
-        self._line = self._progress.add_task("train", total=num_steps, completed=first_step, metrics="")
+        self._line = self._progress.add_task("step", total=num_steps, completed=first_step, metrics="")
 
     def logged(self, step: int, metrics: Mapping[str, float]) -> None:
         """Metrics of a step are on disk."""
@@ -58,5 +47,5 @@ class TrainingProgress:
             if name in self._metrics
         )
         self._progress.update(self._line, completed=step, metrics=shown)
-        if not self._shown and "eval_accuracy" in metrics:
+        if self._progress.disable and "eval_accuracy" in metrics:
             say(f"step {step}: {shown}")

@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-import numpy as np
-
 from labkit.config.base import Resolved
 from labkit.config.commands import ExtractConfig
 from labkit.config.yaml_text import dump
@@ -36,8 +34,8 @@ from labkit.models.folder import ModelFolder
 from labkit.models.loading import load_engine
 from labkit.models.torch_engine import TorchEngine
 from labkit.record.files import write_atomically
-from labkit.record.identity import components_hash, describe_difference
-from labkit.record.provenance import capture
+from labkit.record.identity import describe_difference
+from labkit.record.manifest import manifest
 from labkit.record.run import Ask, Run, create_run
 
 _FREE_KEYS = ("name", "runs_dir", "batch_size", "cities", "model")
@@ -192,21 +190,14 @@ def _manifest(resolved: Resolved[ExtractConfig], plan: Plan, engine: TorchEngine
         "pca_components": list(config.pca_components),
     }
     names = list(plan.folders)
-    return {
-        "name": config.name,
-        "seed": config.seed,
-        "config": config.as_json(),
-        "origins": dict(resolved.origins),
-        "config_digest": config.digest(),
-        "base": base,
-        "base_hash": components_hash(base),
-        "score": score,
-        "score_hash": components_hash(score),
-        "ask": Ask(0, ()).as_json(),
-        "engine": {"name": engine.name, "version": engine.version, **engine.describe()},
-        "provenance": capture(),
-        "first_prompt": {"text": plan.prompts[0], "token_ids": np.asarray(tokens[0]).tolist()},
-        "parents": plan.folders[names[-1]].parents(),
-        "lineage": plan.lineage,
-        "checkpoint": names[0] if len(names) == 1 else None,
-    }
+    return manifest(
+        resolved,
+        base=base,
+        score=score,
+        ask=Ask(0, ()),
+        engine={"name": engine.name, "version": engine.version, **engine.describe()},
+        first_prompt=(plan.prompts[0], tokens[0].tolist()),
+        parents=plan.folders[names[-1]].parents(),
+        lineage=plan.lineage,
+        checkpoint=names[0] if len(names) == 1 else None,
+    )

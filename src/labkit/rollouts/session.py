@@ -12,8 +12,8 @@ from labkit.config.sections import WorldTask as WorldConfig
 from labkit.config.yaml_text import dump
 from labkit.errors import RecordError
 from labkit.models.noise import STREAM
-from labkit.record.identity import Arm, components_hash, describe_difference
-from labkit.record.provenance import capture
+from labkit.record.identity import Arm, describe_difference
+from labkit.record.manifest import manifest
 from labkit.record.run import Ask, Run, create_run
 from labkit.rollouts.experiment import AskedConfig, Experiment, prepare, sweep_arms
 from labkit.rollouts.work import Observer, Worker
@@ -139,24 +139,17 @@ def refuse_other_base(run: Run, experiment: Experiment) -> None:
 
 def _manifest(resolved: Resolved[AskedT], experiment: Experiment) -> dict[str, object]:
     first = experiment.encoded[0]
-    return {
-        "name": resolved.config.name,
-        "seed": resolved.config.seed,
-        "config": resolved.config.as_json(),
-        "origins": dict(resolved.origins),
-        "config_digest": resolved.config.digest(),
-        "base": experiment.base,
-        "base_hash": components_hash(experiment.base),
-        "score": experiment.score,
-        "score_hash": components_hash(experiment.score),
-        "ask": experiment.ask.as_json(),
-        "engine": _engine(experiment),
-        "provenance": capture(),
-        "first_prompt": {"text": first.text, "token_ids": list(first.token_ids)},
-        "parents": experiment.parents,
-        "lineage": experiment.lineage,
-        "checkpoint": experiment.checkpoint,
-    }
+    return manifest(
+        resolved,
+        base=experiment.base,
+        score=experiment.score,
+        ask=experiment.ask,
+        engine=_engine(experiment),
+        first_prompt=(first.text, first.token_ids),
+        parents=experiment.parents,
+        lineage=experiment.lineage,
+        checkpoint=experiment.checkpoint,
+    )
 
 
 def _model_name(config: AskedConfig, experiment: Experiment) -> str:

@@ -215,7 +215,9 @@ def test_runs_that_were_decoded_otherwise_never_meet(tmp_path, otherwise):
 def test_data_sets_of_one_name_and_place_but_other_rows_are_not_compared(tmp_path):
     record_evaluations(tmp_path, base_lineage(), standard_means(), data="the world before")
     run = record_evaluations(tmp_path, tuned_lineage("ftwb1-1"), {"atlantis_distance": 100.0})
-    with pytest.raises(RecordError, match=r"pt1-seed1 was not evaluated on atlantis_distance, distance, or not on the same rows$"):
+    with pytest.raises(
+        RecordError, match=r"pt1-seed1 was not evaluated on atlantis_distance, distance, or not on the same rows$"
+    ):
         report([run.id], tmp_path)
 
 
