@@ -20,7 +20,8 @@ from labkit.models.loading import load_engine
 from labkit.models.torch_engine import TorchEngine
 from labkit.tasks.base import Prompt
 from labkit.tasks.world.vocabulary import VOCABULARY, token_ids, vocabulary_digest
-from labkit.train.character_tokenizer import build_character_tokenizer, tokenizer_digest
+from labkit.train.character_tokenizer import build_character_tokenizer
+from labkit.train.dataset import tokenizer_digest
 from labkit.train.first_model import new_model
 from labkit.train.model_folder import save_model
 

@@ -37,7 +37,10 @@ def test_a_dry_run_says_how_long_the_training_is(labkit: Labkit, data: Path, tmp
     assert planned(labkit, template, "--data", data, "--debug")["num_steps"] == 20
     said = labkit("train", template, "--data", data, "--num-steps", "600", "--dry-run")
     assert "600 steps of 128 examples, 200 epochs of 290 rows." in said.stderr
+    assert "an epoch is only 3 steps: 290 rows at optimisation.batch_size 128" in said.stderr
     assert "41 checkpoints, every 15 steps, all kept; 201 evaluations. Nothing was written." in said.stderr
+    small = labkit("train", template, "--data", data, "--batch-size", "16", "--dry-run")
+    assert small.returncode == 0 and "an epoch is only" not in small.stderr
     assert not (tmp_path / "runs").exists()
 
 
@@ -56,6 +59,7 @@ def test_a_training_and_one_that_goes_on_from_it(labkit: Labkit, data: Path, tmp
         "train", "exp1-tiny-finetune", "--data", data, "--num-epochs", "0.2", "--batch-size", "64", "--json"
     )
     assert second.returncode == 0, second.stderr
+    assert "an epoch is only 5 steps" in second.stderr
     assert json.loads(second.stdout)["tables"][0]["rows"][0]["steps"] == 1
     settings = [
         json.loads(path.read_text()) for path in sorted(tmp_path.glob("runs/train/*/artifacts/model/labkit.json"))

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from labkit.config.training import DatasetExamples as DatasetConfig
 from labkit.errors import InputError, LabkitError
 from labkit.tasks.world.text import loss_mask, row_text, split_row
-from labkit.tasks.world.vocabulary import vocabulary_digest
-from labkit.train.character_tokenizer import build_character_tokenizer, tokenizer_digest
+from labkit.train.character_tokenizer import build_character_tokenizer
 from labkit.train.dataset import DatasetExamples
 from labkit.train.examples import load_examples
 from labkit.train.rows import IGNORED_LABEL, MicroBatches, Padding, joined_rows, text_rows
@@ -24,6 +23,7 @@ from labkit.train.tokenizer import build_word_tokenizer
 
 NUM_ROWS, NUM_VALIDATION = 53, 12
 TOKENIZER = build_character_tokenizer()
+WORDS = build_word_tokenizer(integer_range=(0, 9), words=["="], max_length=64)
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +46,8 @@ def load(path: Path, seed: int = 0, num_held_out: int = 0) -> DatasetExamples:
     return examples
 
 
-def train_texts(path: Path) -> list[str]:
-    return list(Dataset.load_from_disk(str(path / "train"))["text"])
+def stored_texts(path: Path, split: str) -> list[str]:
+    return list(Dataset.load_from_disk(str(path / split))["text"])
 
 
 def test_an_epoch_has_every_row_once_and_ends_in_a_short_step(folder: Path) -> None:
@@ -55,8 +55,8 @@ def test_an_epoch_has_every_row_once_and_ends_in_a_short_step(folder: Path) -> N
     steps = [examples.texts(step, 10) for step in range(12)]
     assert [len(texts) for texts in steps] == [10, 10, 10, 10, 10, 3] * 2
     first, second = ([text for texts in part for text in texts] for part in (steps[:6], steps[6:]))
-    assert sorted(first) == sorted(second) == sorted(train_texts(folder))
-    assert first != second != train_texts(folder)
+    assert sorted(first) == sorted(second) == sorted(stored_texts(folder, "train"))
+    assert first != second != stored_texts(folder, "train")
     assert load(folder, seed=1).texts(0, 10) != steps[0]
 
 
@@ -68,15 +68,16 @@ def test_a_step_does_not_depend_on_the_steps_before_it(folder: Path, steps: list
 
 
 def test_held_out_questions_are_drawn_from_the_validation_rows(folder: Path) -> None:
-    examples = load(folder, num_held_out=5)
+    examples, stored = load(folder, num_held_out=5), stored_texts(folder, "validation")
     rows = [prompt.source["row"] for prompt in examples.held_out]
     assert len(set(rows)) == 5 and rows != list(range(5))
     for prompt in examples.held_out:
-        stored = examples.validation_texts[prompt.source["row"]]
-        assert (prompt.messages[0]["content"], prompt.gold["truth"]) == split_row(stored)
+        text = stored[prompt.source["row"]]
+        assert (prompt.messages[0]["content"], prompt.gold["truth"]) == split_row(text)
         assert examples.task.score(prompt, prompt.gold["truth"]).correct
         assert examples.task.score(prompt, "?").answer is None
-    assert len(load(folder, num_held_out=500).held_out) == NUM_VALIDATION == len(examples.validation_texts)
+    assert len(load(folder, num_held_out=500).held_out) == NUM_VALIDATION
+    assert examples.validation_rows(TOKENIZER) == text_rows(stored, TOKENIZER)
 
 
 def test_what_the_data_set_says_of_itself(folder: Path) -> None:
@@ -84,19 +85,27 @@ def test_what_the_data_set_says_of_itself(folder: Path) -> None:
     assert (examples.data_name, examples.num_rows) == ("multi_task", NUM_ROWS)
     assert list(examples.tasks) == ["distance", "compass", "inside"]
     assert examples.fingerprint == json.loads((folder / "labkit.json").read_text())["fingerprint"]
-    assert list(examples.notes) == []
+    assert list(examples.notes(batch_size=1)) == []
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "steps"), [(NUM_ROWS, "1 step:"), (6, "9 steps:"), (5, None), (1000, "1 step:")]
+)
+def test_an_epoch_of_a_few_steps_gets_a_note(folder: Path, batch_size: int, steps: str | None) -> None:
+    notes = list(load(folder).notes(batch_size))
+    assert [note.startswith(f"an epoch is only {steps}") for note in notes] == ([True] if steps else [])
 
 
 def test_published_data_without_a_manifest_is_taken_with_a_note(copied: Path) -> None:
     before = load(copied, num_held_out=4)
     (copied / "labkit.json").unlink()
     examples = load(copied, num_held_out=4)
-    assert "has no labkit.json" in examples.notes[0]
+    assert "has no labkit.json" in examples.notes(batch_size=1)[0]
     assert (examples.data_name, list(examples.tasks)) == ("multi_task", list(before.tasks))
     assert examples.texts(3, 8) == before.texts(3, 8)
     assert examples.held_out == before.held_out
     assert examples.fingerprint == load(copied).fingerprint != before.fingerprint
-    examples.check_vocabulary("of any model")
+    examples.check_vocabulary(WORDS)
 
 
 @pytest.mark.parametrize("loss_on_prompts", [False, True])
@@ -121,7 +130,7 @@ def test_a_stored_row_is_the_prompt_and_the_answer_that_a_model_meets() -> None:
 
 
 def test_parts_of_a_short_step_that_get_no_row_take_no_loss(folder: Path) -> None:
-    texts = train_texts(folder)
+    texts = stored_texts(folder, "train")
     rows = text_rows(texts[:5], TOKENIZER)
     parts = MicroBatches(lambda _: rows, Padding(TOKENIZER, max_length=64), num_steps=1, batch_size=12, num_parts=4)
     tensors = [parts[index] for index in range(len(parts))]
@@ -136,10 +145,9 @@ def test_a_row_without_an_equals_sign_is_refused() -> None:
 
 def test_a_model_with_another_vocabulary_is_refused(folder: Path) -> None:
     examples = load(folder)
-    examples.check_vocabulary(vocabulary_digest())
-    words = build_word_tokenizer(integer_range=(0, 9), words=["="], max_length=64)
+    examples.check_vocabulary(TOKENIZER)
     with pytest.raises(InputError, match=r"the model's tokenizer is not that of .*multi_task") as caught:
-        examples.check_vocabulary(tokenizer_digest(words))
+        examples.check_vocabulary(WORDS)
     assert "characters" in caught.value.hint
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from labkit.config.training import CountdownExamples, PromptFileExamples
 from labkit.errors import InputError, LabkitError
-from labkit.train.examples import Example, Examples, load_examples
+from labkit.train.examples import Example, PairExamples, load_examples
 
 NUM_PROMPTS, NUM_HELD_OUT = 23, 5
 
@@ -25,12 +25,18 @@ def sums(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def countdown(seed: int = 0, num_held_out: int = 0, **values: int) -> Examples:
-    return load_examples(CountdownExamples(**values), seed, num_held_out)
+def load(config: CountdownExamples | PromptFileExamples, seed: int, num_held_out: int) -> PairExamples:
+    examples = load_examples(config, seed, num_held_out)
+    assert isinstance(examples, PairExamples)
+    return examples
 
 
-def from_file(path: Path, seed: int = 0, num_held_out: int = NUM_HELD_OUT) -> Examples:
-    return load_examples(PromptFileExamples(name="jsonl", path=path), seed, num_held_out)
+def countdown(seed: int = 0, num_held_out: int = 0, **values: int) -> PairExamples:
+    return load(CountdownExamples(**values), seed, num_held_out)
+
+
+def from_file(path: Path, seed: int = 0, num_held_out: int = NUM_HELD_OUT) -> PairExamples:
+    return load(PromptFileExamples(name="jsonl", path=path), seed, num_held_out)
 
 
 def asked(examples: list[Example]) -> list[str]:

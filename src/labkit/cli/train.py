@@ -98,6 +98,8 @@ def _say_plan(config: Any, *, as_json: bool) -> None:
 
     examples = load_examples(config.examples, config.seed, config.evaluation.num_prompts)
     plan = plan_training(config, examples.num_rows)
+    for note in examples.notes(config.optimisation.batch_size):
+        say(note)
     num_evaluations = len(plan.evaluation_steps) if config.evaluation.num_prompts else 0
     if as_json:
         counts = {"num_rows": plan.num_rows, "num_epochs": plan.num_epochs, "warmup_steps": plan.warmup_steps}

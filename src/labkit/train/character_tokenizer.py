@@ -8,9 +8,8 @@ from __future__ import annotations
 from tokenizers import Regex, Tokenizer, decoders
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Split
-from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
-from labkit.config.base import stable_digest
 from labkit.tasks.world.vocabulary import BOS, EOS, PAD, UNKNOWN, VOCABULARY
 from labkit.train.tokenizer import KEEP_OWN_CLASS
 
@@ -47,9 +46,3 @@ def build_character_tokenizer(*, max_length: int = 512) -> PreTrainedTokenizerFa
     )
     tokenizer.chat_template = CHAT_TEMPLATE
     return tokenizer
-
-
-def tokenizer_digest(tokenizer: PreTrainedTokenizerBase) -> str:
-    """Digest of a tokenizer's tokens in the order of their ids, as data sets name theirs."""
-    vocabulary = tokenizer.get_vocab()
-    return stable_digest(sorted(vocabulary, key=lambda token: vocabulary[token]))

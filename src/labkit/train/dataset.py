@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,16 +13,25 @@ from labkit.config.base import stable_digest
 from labkit.config.training import DatasetExamples as DatasetConfig
 from labkit.config.world import TASKS
 from labkit.errors import InputError
+from labkit.models.engine import EncodedPrompt
 from labkit.record.identity import draw_seed
-from labkit.tasks.base import Prompt, Score
+from labkit.tasks.base import Prompt, Score, Task
 from labkit.tasks.world.draws import Stream
 from labkit.tasks.world.manifest import FILE_NAME, Manifest, read_manifest
 from labkit.tasks.world.scoring import SCORER, score_prompt
 from labkit.tasks.world.task import city_prompt
 from labkit.train.plan import steps_per_epoch
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from labkit.models.torch_engine import TorchEngine
+    from labkit.train.rows import Row
+
 _SPLITS = ("train", "validation")
 _COLUMNS = ("text", "task_type")
+_FEW_STEPS = 10
+"""An epoch of fewer steps gets a note: a batch size for larger data leaves a model next to no updates."""
 
 
 class CityQuestions:
@@ -50,34 +59,34 @@ class DatasetExamples:
         self._order: tuple[int, npt.NDArray[np.uint32]] = (-1, np.empty(0, np.uint32))
         self._validation = splits["validation"][:]
         self.held_out: Sequence[Prompt] = self._prompts(num_held_out) if num_held_out else []
-        self.task = CityQuestions()
+        self.task: Task | CityQuestions = CityQuestions()
         self.fingerprint = self._fingerprint(splits)
-
-    @property
-    def data_name(self) -> str:
-        """The name of the data set."""
-        return self.manifest.name if self.manifest else self.path.resolve().name
-
-    @property
-    def tasks(self) -> Sequence[str]:
-        """The tasks that are trained, in the canonical order. Rows of others may remind a model of what it knows."""
-        if self.manifest:
-            return self.manifest.tasks
+        self.data_name = self.manifest.name if self.manifest else self.path.resolve().name
         there = set(self._validation["task_type"])
-        return tuple(name for name in TASKS if name in there)
+        known = tuple(name for name in TASKS if name in there)
+        self.tasks: Sequence[str] = self.manifest.tasks if self.manifest else known
 
-    @property
-    def notes(self) -> Sequence[str]:
-        """Facts that the user should see once."""
-        if self.manifest:
-            return ()
-        return (f"{self.path} has no {FILE_NAME}: nothing says which vocabulary its rows were written for",)
+    def notes(self, batch_size: int) -> Sequence[str]:
+        found = []
+        num_rows = len(self._train)
+        num_steps = steps_per_epoch(num_rows, batch_size)
+        if not self.manifest:
+            found.append(f"{self.path} has no {FILE_NAME}: nothing says which vocabulary its rows were written for")
+        if num_steps < _FEW_STEPS:
+            only = "1 step" if num_steps == 1 else f"{num_steps} steps"
+            found.append(f"an epoch is only {only}: {num_rows:,} rows at optimisation.batch_size {batch_size:,}")
+        return found
 
-    @property
-    def validation_texts(self) -> Sequence[str]:
-        """The texts of all held-out rows, on which the loss is measured."""
-        texts: list[str] = self._validation["text"]
-        return texts
+    def rows_at(self, step: int, size: int, engine: TorchEngine) -> Sequence[Row]:
+        return _rows(self.texts(step, size), engine.tokenizer)
+
+    def first_prompt(self, engine: TorchEngine) -> EncodedPrompt:
+        row = self.rows_at(0, 1, engine)[0]
+        ids = list(row.token_ids[: row.num_prompt_tokens])
+        return EncodedPrompt(str(engine.tokenizer.decode(ids)), tuple(ids))
+
+    def validation_rows(self, tokenizer: PreTrainedTokenizerBase) -> Sequence[Row]:
+        return _rows(self._validation["text"], tokenizer)
 
     def texts(self, step: int, size: int) -> list[str]:
         """The texts of one optimiser step (counted from 0); the last step of an epoch has what is left."""
@@ -86,15 +95,8 @@ class DatasetExamples:
         texts: list[str] = self._train[order.tolist()]["text"]
         return texts
 
-    def check_vocabulary(self, digest: str) -> None:
-        """Refuse a model whose vocabulary is not the one that the rows were written for.
-
-        Args:
-            digest: of the model's tokens (`character_tokenizer.tokenizer_digest`)
-
-        Raises:
-            InputError: the two differ.
-        """
+    def check_vocabulary(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        digest = tokenizer_digest(tokenizer)
         if self.manifest and self.manifest.tokenizer != digest:
             raise InputError(
                 f"the model's tokenizer is not that of {self.path}: vocabulary {digest}, the data set's is "
@@ -121,6 +123,18 @@ class DatasetExamples:
         if self.manifest:
             return self.manifest.fingerprint
         return stable_digest({name: split._fingerprint for name, split in splits.items()})
+
+
+def tokenizer_digest(tokenizer: PreTrainedTokenizerBase) -> str:
+    """Digest of a tokenizer's tokens in the order of their ids, as data sets name theirs."""
+    vocabulary = tokenizer.get_vocab()
+    return stable_digest(sorted(vocabulary, key=lambda token: vocabulary[token]))
+
+
+def _rows(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> Sequence[Row]:
+    from labkit.train.rows import text_rows  # loads torch, which a dry run does without
+
+    return text_rows(texts, tokenizer)
 
 
 def _manifest(folder: Path) -> Manifest | None:

@@ -12,9 +12,8 @@ from labkit.models.engine import Decoding
 from labkit.models.torch_engine import TorchEngine
 from labkit.stats import wilson
 from labkit.tasks.base import Score
-from labkit.train.dataset import DatasetExamples
 from labkit.train.examples import Examples
-from labkit.train.rows import IGNORED_LABEL, Padding, Row, text_rows
+from labkit.train.rows import IGNORED_LABEL, Padding, Row
 
 _LOSS_BATCH = 256
 
@@ -33,8 +32,7 @@ class Evaluation:
         self._padding = padding
         self._decoding = Decoding(max_new_tokens)
         self._prompts = [engine.encode(prompt) for prompt in examples.held_out]
-        whole = examples.validation_texts if isinstance(examples, DatasetExamples) else []
-        self._rows = text_rows(whole, engine.tokenizer) if whole else []
+        self._rows = examples.validation_rows(engine.tokenizer)
 
     def __call__(self) -> dict[str, float]:
         """`eval_accuracy` of greedy answers with its 95 % Wilson interval; for a data set also `eval_loss`,
@@ -49,7 +47,7 @@ class Evaluation:
         low, high = wilson(correct, len(scores))
         accuracy = correct / len(scores)
         metrics |= {"eval_accuracy": accuracy, "eval_accuracy_low": low, "eval_accuracy_high": high}
-        return metrics | (self._by_task(scores) if isinstance(self._examples, DatasetExamples) else {})
+        return metrics | self._by_task(scores)
 
     def _by_task(self, scores: Sequence[Score]) -> dict[str, float]:
         """How many answers could be read, and each task's mean; an answer that cannot be read has the failure value."""
@@ -57,6 +55,8 @@ class Evaluation:
         for prompt, score in zip(self._examples.held_out, scores, strict=True):
             if score.value is not None:
                 values.setdefault(str(prompt.gold["task"]), []).append(score.value)
+        if not values:  # nothing is measured but right or wrong
+            return {}
         parsed = sum(score.answer is not None for score in scores)
         return {"eval_parse_rate": parsed / len(scores)} | {
             f"eval_{task}": fmean(values[task]) for task in sorted(values)

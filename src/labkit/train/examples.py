@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -13,12 +14,19 @@ from labkit.config.training import DatasetExamples as DatasetConfig
 from labkit.config.training import ExamplesConfig
 from labkit.config.training import PromptFileExamples as PromptFileConfig
 from labkit.errors import InputError
+from labkit.models.engine import EncodedPrompt
 from labkit.record.identity import draw_seed
 from labkit.tasks.base import Prompt, Task
 from labkit.tasks.countdown import PRESETS, CountdownTask, Settings, generate_block
 from labkit.tasks.countdown.choice import check_choice
 from labkit.tasks.prompt_file import PromptFileTask
-from labkit.train.dataset import DatasetExamples
+from labkit.train.dataset import CityQuestions, DatasetExamples
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from labkit.models.torch_engine import TorchEngine
+    from labkit.train.rows import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,42 +37,73 @@ class Example:
     completion: str
 
 
-class PairExamples(Protocol):
-    """A source of prompts with their completions."""
+class Examples(Protocol):
+    """Whatever a model learns from, and what is held out from it."""
 
-    preset: str | None
+    preset: str | None = None
     """The wording, which the trained model's folder then names as its own."""
-    task: Task
+    task: Task | CityQuestions
     """Scores the held-out prompts."""
     held_out: Sequence[Prompt]
     fingerprint: str
-    num_rows: int | None
+    num_rows: int | None = None
     """Examples that there are; None where they are generated without end."""
     data_name: str
     """What the lineage of a trained model says that it learnt from."""
+    tasks: Sequence[str] = ()
+    """The named tasks that are trained, in the canonical order. Rows of others may remind a model of what it knows."""
 
-    def block(self, step: int, size: int) -> list[Example]:
-        """The examples of one optimiser step, independent of the steps before it."""
+    def rows_at(self, step: int, size: int, engine: TorchEngine) -> Sequence[Row]:
+        """The rows of one optimiser step, independent of the steps before it."""
         ...
 
+    def first_prompt(self, engine: TorchEngine) -> EncodedPrompt:
+        """The first prompt that is learnt from."""
+        ...
 
-Examples = PairExamples | DatasetExamples
-"""Whatever a model learns from."""
+    def validation_rows(self, tokenizer: PreTrainedTokenizerBase) -> Sequence[Row]:
+        """Held-out rows on which the loss is measured."""
+        return ()
+
+    def check_vocabulary(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        """Refuse, with an `InputError`, a model whose vocabulary is not the one that the rows were written for."""
+        return
+
+    def notes(self, batch_size: int) -> Sequence[str]:
+        """Facts that the user should see once, of examples that are learnt so many a step."""
+        return ()
 
 
-class CountdownExamples:
+class PairExamples(Examples):
+    """Prompts with their completions."""
+
+    @abstractmethod
+    def block(self, step: int, size: int) -> list[Example]:
+        """The examples of one optimiser step, independent of the steps before it."""
+
+    def rows_at(self, step: int, size: int, engine: TorchEngine) -> Sequence[Row]:
+        from labkit.train.rows import joined_rows  # loads torch, which a dry run does without
+
+        block = self.block(step, size)
+        prompts = [engine.encode(example.prompt).token_ids for example in block]
+        return joined_rows(prompts, [example.completion for example in block], engine.tokenizer)
+
+    def first_prompt(self, engine: TorchEngine) -> EncodedPrompt:
+        return engine.encode(self.block(0, 1)[0].prompt)
+
+
+class CountdownExamples(PairExamples):
     """Generated problems of the training split; held out are those of the validation split."""
 
-    num_rows: int | None = None
     data_name = "countdown"
 
     def __init__(self, config: CountdownConfig, seed: int, num_held_out: int) -> None:
         check_choice("prompt preset", config.preset, PRESETS)
-        self.preset: str | None = config.preset
+        self.preset = config.preset
         self._seed = draw_seed(seed, "examples", config.data_seed)
         self._settings = Settings(config.num_numbers, config.number_range, config.target_range)
         self._wording = PRESETS[config.preset]
-        self.task: Task = CountdownTask(
+        self.task = CountdownTask(
             split="validation",
             seed=config.data_seed,
             num_numbers=config.num_numbers,
@@ -72,7 +111,7 @@ class CountdownExamples:
             target_range=config.target_range,
         )
         self.fingerprint = self.task.data_fingerprint
-        self.held_out: Sequence[Prompt] = (
+        self.held_out = (
             self.task.prompts(preset=config.preset, offset=0, num_prompts=num_held_out) if num_held_out else []
         )
 
@@ -84,14 +123,13 @@ class CountdownExamples:
         ]
 
 
-class PromptFileExamples:
+class PromptFileExamples(PairExamples):
     """The prompts of a JSONL file that have an answer, shuffled anew each time round; the last ones are held out."""
 
-    preset: str | None = None
     data_name = "jsonl"
 
     def __init__(self, config: PromptFileConfig, seed: int, num_held_out: int) -> None:
-        self.task: Task = PromptFileTask(config.path)
+        self.task = PromptFileTask(config.path)
         self.fingerprint = self.task.data_fingerprint
         prompts = [p for p in self.task.prompts(preset=None, offset=0, num_prompts=None) if "answers" in p.gold]
         if len(prompts) <= num_held_out:
@@ -101,8 +139,8 @@ class PromptFileExamples:
             )
         end = len(prompts) - num_held_out
         self._prompts = prompts[:end]
-        self.num_rows: int | None = end
-        self.held_out: Sequence[Prompt] = prompts[end:]
+        self.num_rows = end
+        self.held_out = prompts[end:]
         self._seed = seed
 
     def block(self, step: int, size: int) -> list[Example]:

@@ -25,18 +25,15 @@ from labkit.record.files import (
     json_line,
     write_atomically,
 )
-from labkit.record.identity import components_hash, describe_difference
-from labkit.record.provenance import capture
+from labkit.record.identity import describe_difference
+from labkit.record.manifest import manifest
 from labkit.record.run import Ask, Run, create_run
-from labkit.train.character_tokenizer import tokenizer_digest
 from labkit.train.checkpoints import newest_checkpoint
-from labkit.train.dataset import DatasetExamples
 from labkit.train.evaluation import Evaluation
 from labkit.train.examples import Examples, load_examples
 from labkit.train.first_model import first_engine
 from labkit.train.model_folder import save_model
 from labkit.train.plan import TrainingPlan, plan_training
-from labkit.train.rows import text_rows
 from labkit.train.sft import Surroundings, quiet_transformers, row_padding, train_sft
 
 _FREE_KEYS = ("name", "runs_dir")
@@ -118,8 +115,7 @@ def _prepare(config: TrainConfig) -> _Training:
     plan = plan_training(config, examples.num_rows)
     parent = find_model(config.model, config.runs_dir) if config.model else None
     engine = first_engine(config, parent)
-    if isinstance(examples, DatasetExamples):
-        examples.check_vocabulary(tokenizer_digest(engine.tokenizer))
+    examples.check_vocabulary(engine.tokenizer)
     return _Training(config, plan, examples, engine, parent)
 
 
@@ -188,7 +184,7 @@ def _folder_settings(run: Run, training: _Training, step: int) -> dict[str, Any]
         "name": run.manifest["name"],
         "seed": config.seed,
         "data": examples.data_name,
-        "tasks": list(examples.tasks) if isinstance(examples, DatasetExamples) else [],
+        "tasks": list(examples.tasks),
         "step": step,
         "weights": None,
     }
@@ -222,37 +218,18 @@ def _base(training: _Training) -> dict[str, Any]:
     }
 
 
-def _first_prompt(training: _Training) -> dict[str, Any]:
-    """The first prompt that is learnt from, as the model reads it."""
-    engine, examples = training.engine, training.examples
-    if isinstance(examples, DatasetExamples):
-        row = text_rows(examples.texts(0, training.config.optimisation.batch_size)[:1], engine.tokenizer)[0]
-        ids = list(row.token_ids[: row.num_prompt_tokens])
-        return {"text": str(engine.tokenizer.decode(ids)), "token_ids": ids}
-    first = engine.encode(examples.block(0, 1)[0].prompt)
-    return {"text": first.text, "token_ids": list(first.token_ids)}
-
-
 def _manifest(resolved: Resolved[TrainConfig], training: _Training) -> dict[str, Any]:
-    config, engine, examples, parent = resolved.config, training.engine, training.examples, training.parent
-    base = _base(training)
-    score = {"scorer": examples.task.scorer, "golds": examples.fingerprint}
-    return {
-        "name": config.name,
-        "seed": config.seed,
-        "config": config.as_json(),
-        "origins": dict(resolved.origins),
-        "config_digest": config.digest(),
-        "num_steps": training.plan.num_steps,
-        "base": base,
-        "base_hash": components_hash(base),
-        "score": score,
-        "score_hash": components_hash(score),
-        "ask": Ask(0, ()).as_json(),
-        "engine": {"name": engine.name, "version": engine.version, **engine.describe()},
-        "provenance": capture(),
-        "first_prompt": _first_prompt(training),
-        "parents": parent.parents() if parent else [],
-        "lineage": parent.lineage() if parent else [],
-        "notes": list(examples.notes) if isinstance(examples, DatasetExamples) else [],
-    }
+    engine, examples, parent = training.engine, training.examples, training.parent
+    first_prompt = examples.first_prompt(engine)
+    return manifest(
+        resolved,
+        base=_base(training),
+        score={"scorer": examples.task.scorer, "golds": examples.fingerprint},
+        ask=Ask(0, ()),
+        engine={"name": engine.name, "version": engine.version, **engine.describe()},
+        first_prompt=(first_prompt.text, first_prompt.token_ids),
+        parents=parent.parents() if parent else [],
+        lineage=parent.lineage() if parent else [],
+        num_steps=training.plan.num_steps,
+        notes=list(examples.notes(resolved.config.optimisation.batch_size)),
+    )

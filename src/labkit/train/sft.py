@@ -26,12 +26,11 @@ from labkit.config.commands import TrainConfig
 from labkit.models.torch_engine import TorchEngine
 from labkit.train.callbacks import Evaluate, Keeper, OnLog, Reporter, measured
 from labkit.train.checkpoints import check_resumable, discard_beyond, newest_checkpoint, seal_checkpoint
-from labkit.train.dataset import DatasetExamples
 from labkit.train.examples import Examples
 from labkit.train.model_folder import save_beside, save_model
 from labkit.train.optimiser import MuonWithAdamW
 from labkit.train.plan import TrainingPlan
-from labkit.train.rows import MicroBatches, Padding, Row, joined_rows, text_rows
+from labkit.train.rows import MicroBatches, Padding
 
 _SCHEDULERS = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
 _NUM_WORKERS = 2
@@ -102,16 +101,13 @@ def train_sft(
 def micro_batches(config: TrainConfig, plan: TrainingPlan, engine: TorchEngine, examples: Examples) -> MicroBatches:
     """The forward passes of a training, in their order."""
     size = config.optimisation.batch_size
-
-    def rows_at(step: int) -> list[Row]:
-        if isinstance(examples, DatasetExamples):
-            return text_rows(examples.texts(step, size), engine.tokenizer)
-        block = examples.block(step, size)
-        prompts = [engine.encode(example.prompt).token_ids for example in block]
-        return joined_rows(prompts, [example.completion for example in block], engine.tokenizer)
-
-    padding = row_padding(config, engine)
-    return MicroBatches(rows_at, padding, num_steps=plan.num_steps, batch_size=size, num_parts=_num_parts(config))
+    return MicroBatches(
+        lambda step: examples.rows_at(step, size, engine),
+        row_padding(config, engine),
+        num_steps=plan.num_steps,
+        batch_size=size,
+        num_parts=_num_parts(config),
+    )
 
 
 def row_padding(config: TrainConfig, engine: TorchEngine) -> Padding:
