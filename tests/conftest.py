@@ -9,8 +9,11 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
+hypothesis.settings.register_profile("labkit", deadline=None)  # on a busy machine any example may take long
+hypothesis.settings.load_profile("labkit")
 os.environ["HF_HUB_OFFLINE"] = "1"
 for variable in [name for name in os.environ if name.startswith("LABKIT_")]:
     del os.environ[variable]  # a user's own settings are not what is tested

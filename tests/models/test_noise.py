@@ -47,7 +47,7 @@ def use_torch_noise(monkeypatch: pytest.MonkeyPatch) -> None:
 # Addressing
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(start=st.integers(0, 3000), count=st.integers(0, 1000))
 def test_a_block_is_a_slice_of_the_whole(start: int, count: int) -> None:
     whole = gaussian(3, NAME, count=4000)

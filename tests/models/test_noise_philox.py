@@ -81,7 +81,7 @@ def test_first_words_are_the_published_ones_low_half_first(fill: Fill) -> None:
 
 
 @IMPLEMENTATIONS
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     key=st.integers(0, 2**64 - 1),
     start=st.one_of(st.integers(0, 5000), st.integers(2**35 - 2000, 2**35 + 2000), st.integers(0, 2**62)),

@@ -121,7 +121,7 @@ def test_lines_are_appended_over_several_openings(tmp_path: Path) -> None:
     assert appended(path, b"4\n") == b"1\n2\n3\n4\n"
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.binary(max_size=20).map(lambda line: line.replace(b"\n", b"")), max_size=5), st.binary(max_size=9))
 def test_opening_cuts_a_torn_tail_and_nothing_else(tmp_path: Path, lines: list[bytes], tail: bytes) -> None:
     path = tmp_path / "events.jsonl"

@@ -71,7 +71,7 @@ def test_rows_come_back_as_they_were_written(make_run: Make, rollout: MakeRow) -
     assert [Rollout(**row) for row in read.frame.to_dicts()] == rows
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.text(), min_size=1, max_size=6), st.lists(st.none() | st.text(), min_size=6, max_size=6))
 def test_every_text_comes_back(make_run: Make, rollout: MakeRow, texts: list[str], answers: list[str | None]) -> None:
     run = make_run()

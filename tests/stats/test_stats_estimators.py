@@ -38,7 +38,7 @@ def test_reference_values(n: int, c: int, k: int, value: float) -> None:
     assert isinstance(pass_at_k(n, c, k), float)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 400).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n))))
 def test_it_grows_with_k_and_with_the_correct_ones_and_stays_in_the_unit_interval(case: tuple[int, int]) -> None:
     n, c = case

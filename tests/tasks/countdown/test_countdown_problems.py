@@ -15,7 +15,7 @@ from labkit.tasks.countdown.target import canonical_target
 SMALL = st.lists(st.integers(0, 12), min_size=1, max_size=4)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SMALL, st.integers(-20, 40))
 def test_what_solve_finds_the_scorer_accepts(numbers: list[int], target: int) -> None:
     solution = solve(numbers, target)
