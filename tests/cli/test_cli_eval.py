@@ -92,7 +92,9 @@ def test_other_tasks_show_pass_at_k(inside: Labkit, tmp_path: Path) -> None:
     [
         ([], "labkit eval needs a task"),
         (["wrold"], "there is no task 'wrold'"),
-        (["world", "--data", "nowhere"], "there are no evaluations in nowhere"),
+        (["world", "--model", "model", "--data", "nowhere"], "there is no folder nowhere"),
+        (["world"], "which model?\n→ --model run:NAME, a folder or a hub id"),
+        (["countdown", "--checkpoint", "lst"], "model.checkpoint: should be final, last, or a step, such as 200"),
         (["world", "--num-rollouts", "4"], "temperature above 0"),
         (["countdown", "--evaluation", "distance"], "task.evaluations"),
     ],
@@ -105,6 +107,8 @@ def test_what_cannot_be_asked_is_refused_with_words(inside: Labkit, arguments: l
 
 
 def test_a_missing_evaluation_names_those_that_are_there(inside: Labkit, given: list[str]) -> None:
+    mistyped = inside("eval", "world", *given, "--evaluation", "atlantis_distnace")
+    assert mistyped.returncode == 2 and "→ did you mean 'atlantis_distance'? " in mistyped.stderr
     done = inside("eval", "world", *given, "--evaluation", "angle")
     assert done.returncode == 2
     for name in ("atlantis_compass", "atlantis_distance", "multi_task", "labkit data build"):

@@ -91,6 +91,12 @@ def test_what_is_refused(labkit: Labkit, world: Path, arguments: list[str], part
     assert not (world.parent / "runs").exists()
 
 
+def test_a_model_must_be_named(labkit: Labkit, world: Path) -> None:
+    error = labkit("extract", "--layer", "2").exception
+    assert isinstance(error, LabkitError)
+    assert (error.message, error.hint) == ("which model?", "--model run:NAME, a folder or a hub id")
+
+
 def test_a_config_of_extract(labkit: Labkit, tmp_path: Path, world: Path) -> None:
     (tmp_path / "extract.yaml").write_text(
         "command: extract\nmodel: {id: reader, device: cpu}\nlayers: [2]\nprobe: {method: ridge}\nname: angles\n"

@@ -88,6 +88,17 @@ def test_a_difference_shows_both_values_of_what_differs_only() -> None:
     assert describe_difference(ours, ours) == ""
 
 
+def test_a_difference_within_sections_is_shown_by_dotted_key() -> None:
+    ours = {"optimisation": {"num_steps": 200, "batch_size": 8, "deep": {"er": 1}}, "model": None, "odd": {"a": None}}
+    theirs = {"optimisation": {"num_steps": 400, "batch_size": 8, "deep": {"er": 2}}, "model": {"id": "x"}, "odd": {}}
+    assert describe_difference(ours, theirs).splitlines() == [
+        "model: None  |  {'id': 'x'}",
+        "odd: {'a': None}  |  {}",
+        "optimisation.deep.er: 1  |  2",
+        "optimisation.num_steps: 200  |  400",
+    ]
+
+
 def test_a_difference_shortens_long_values_around_the_place_where_they_part() -> None:
     same = "s" * 500
     text = describe_difference({"a": same + "x" * 1000}, {"a": same + "y" * 1000})

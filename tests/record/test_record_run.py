@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recorded_runs import record_run
 
 from labkit.errors import RecordError
 from labkit.record.catalog import find_run, run_paths
@@ -385,8 +386,27 @@ def test_a_reference_that_fits_none_or_several_is_refused(make_run: Make, tmp_pa
     names = sorted(make_run(slug="alpha").id for _ in range(2))
     with pytest.raises(RecordError, match="2 runs fit 'alpha'") as caught:
         find_run("alpha", runs_dir)
-    assert all(name in caught.value.message for name in names)
-    assert caught.value.hint == "give more of the name"
+    assert caught.value.hint == f"give more of one's id: {', '.join(names)}"
+    names = sorted([*names, *(make_run(slug="alpha").id for _ in range(3))])
+    with pytest.raises(RecordError, match="5 runs fit 'alpha'") as caught:
+        find_run("alpha", runs_dir)
+    assert caught.value.hint == f"give more of one's id: {', '.join(names[:4])}, …"
+
+
+def test_a_given_name_wins_over_a_part_of_an_id(tmp_path: Path) -> None:
+    runs_dir = tmp_path / "runs"
+    base = record_run(runs_dir, {}, command="train", slug="tiny-base", name="tiny-base")
+    record_run(runs_dir, {}, command="train", slug="tiny-base-more", name="tiny-base-more")
+    evaluation = record_run(runs_dir, {}, command="eval", slug="tiny-base")
+    for reference in ("tiny-base", "run:tiny-base", f"run:{base.id}"):
+        assert find_run(reference, runs_dir).id == base.id
+    assert find_run("tiny-base", runs_dir, "train").id == base.id
+    assert find_run("tiny-base", runs_dir, "eval").id == evaluation.id
+    assert find_run("tiny-base-more", runs_dir, "eval").command == "train", "the caller says what is wrong with it"
+    second = record_run(runs_dir, {}, command="train", slug="tiny-base", name="tiny-base")
+    with pytest.raises(RecordError, match="2 runs fit 'tiny-base'") as caught:
+        find_run("tiny-base", runs_dir, "train")
+    assert base.id in caught.value.hint and second.id in caught.value.hint
 
 
 def test_the_last_run_may_be_that_of_a_command(make_run: Make, tmp_path: Path) -> None:

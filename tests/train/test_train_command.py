@@ -31,12 +31,12 @@ def planned(labkit: Labkit, *arguments: str | Path) -> dict[str, Any]:
 def test_a_dry_run_says_how_long_the_training_is(labkit: Labkit, data: Path, tmp_path: Path) -> None:
     template = TEMPLATES / "exp1-finetune.yaml"
     assert planned(labkit, template, "--data", data) == {
-        "num_steps": 90, "batch_size": 128, "num_rows": 290, "num_epochs": 30.0, "warmup_steps": 50,
+        "data": "ftwb1-1", "num_steps": 90, "batch_size": 128, "num_rows": 290, "num_epochs": 30.0, "warmup_steps": 50,
         "num_checkpoints": 31, "num_evaluations": 91,
     }  # fmt: skip
     assert planned(labkit, template, "--data", data, "--debug")["num_steps"] == 20
     said = labkit("train", template, "--data", data, "--num-steps", "600", "--dry-run")
-    assert "600 steps of 128 examples, 200 epochs of 290 rows." in said.stderr
+    assert "600 steps of 128 examples, 200 epochs of 290 rows of data set ftwb1-1." in said.stderr
     assert "an epoch is only 3 steps: 290 rows at optimisation.batch_size 128" in said.stderr
     assert "41 checkpoints, every 15 steps, all kept; 201 evaluations. Nothing was written." in said.stderr
     small = labkit("train", template, "--data", data, "--batch-size", "16", "--dry-run")
@@ -66,7 +66,8 @@ def test_a_training_and_one_that_goes_on_from_it(labkit: Labkit, data: Path, tmp
     ]
     assert [[entry["name"] for entry in each["lineage"]] for each in settings] == [
         ["tiny-base"],
-        ["tiny-base", "tiny-ftwb1-1"],
+        ["tiny-base", None],
     ]
+    assert len(list(tmp_path.glob("runs/train/*Z-ftwb1-1-*"))) == 1
     listed = labkit("runs", "list", "--json")
     assert listed.returncode == 0, listed.stderr

@@ -61,12 +61,13 @@ def _build(asked: Asked) -> None:
     config = resolve_asked(DataConfig, asked, debug=_debug).config
     say("making the cities")
     from labkit.cli.data_progress import DataProgress
-    from labkit.tasks.world.building import build_world, plan_world
+    from labkit.tasks.world.building import build_world, check_world, plan_world
 
     world = plan_world(config, say)
     if asked.dry_run:
         _print(_plan_table(world), as_json=asked.json)
         say("Nothing was written.")
+        check_world(world)  # a build would refuse as well
         return
     with DataProgress() as progress:
         built = build_world(world, progress)

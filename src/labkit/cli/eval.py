@@ -51,10 +51,15 @@ def register(app: typer.Typer) -> None:
 
 
 def _eval(asked: Asked) -> None:
+    from labkit.cli.layers import refuse_default_model, resolve_asked
     from labkit.cli.sweep import run_rollouts
     from labkit.config.commands import EvalConfig
 
     _refuse_no_task(asked)
+    if asked.resume is None:
+        resolved = resolve_asked(EvalConfig, asked, debug=_debug)
+        if resolved.config.task.name == "world":
+            refuse_default_model(resolved)
     run_rollouts(EvalConfig, asked, debug=_debug, show=_print_table)
 
 

@@ -44,13 +44,15 @@ def register(app: typer.Typer) -> None:
 
 def _extract(asked: Asked) -> None:
     from labkit.cli.console import say
-    from labkit.cli.layers import resolve_asked, resumed_run
+    from labkit.cli.layers import refuse_default_model, resolve_asked, resumed_run
     from labkit.config.commands import ExtractConfig
     from labkit.extract.plan import plan_extraction
 
     asked = _with_config(asked)
     run = resumed_run(asked, "extract")
     resolved = resolve_asked(ExtractConfig, asked, debug=_debug, resumed=run)
+    if run is None:
+        refuse_default_model(resolved)
     config = resolved.config
     if asked.dry_run:
         _say_what_would_be_done(plan_extraction(config, say), run, as_json=asked.json)

@@ -36,6 +36,11 @@ CkaFile = Annotated[
 ]
 Layer = Annotated[int | None, typer.Option("--layer", min=0, help="Layer of CKA.  [all]", show_default=False)]
 DEFAULT_RUNS_DIR = Path("runs")
+TABLE_KINDS = (
+    *("pass_at_k", "training", "world_eval", "world_ni", "world_means", "world_synergy", "world_difference"),
+    *("world_reciprocity", "world_cka", "representations", "cka"),
+)
+"""`labkit.report.overview.KINDS`, which takes longer to load than help may."""
 
 HELP = """Show what runs found, as tables.
 
@@ -58,7 +63,10 @@ def _report(
     kinds: Annotated[
         list[str] | None,
         typer.Option(
-            "--table", metavar="KIND", help="Show this kind of table only; repeatable.  [all]", show_default=False
+            "--table",
+            metavar="KIND",
+            help=f"Show this kind of table only; repeatable: {', '.join(TABLE_KINDS)}.  [all]",
+            show_default=False,
         ),
     ] = None,
     ks: Ks = None,

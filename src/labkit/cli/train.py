@@ -105,11 +105,13 @@ def _say_plan(config: Any, *, as_json: bool) -> None:
         counts = {"num_rows": plan.num_rows, "num_epochs": plan.num_epochs, "warmup_steps": plan.warmup_steps}
         happens = {"num_checkpoints": len(plan.checkpoint_steps), "num_evaluations": num_evaluations}
         batch_size = config.optimisation.batch_size
-        print(json.dumps({"num_steps": plan.num_steps, "batch_size": batch_size, **counts, **happens}))
+        what = {"data": examples.data_name, "num_steps": plan.num_steps, "batch_size": batch_size}
+        print(json.dumps({**what, **counts, **happens}))
         return
     rows = "" if plan.num_rows is None else f", {plan.num_epochs:.4g} epochs of {plan.num_rows:,} rows"
+    of = f" of data set {examples.data_name}" if config.examples.name == "dataset" else ""
     kept = "all kept" if plan.keeps_all else "the newest two kept"
-    say(f"{plan.num_steps:,} steps of {config.optimisation.batch_size} examples{rows}.")
+    say(f"{plan.num_steps:,} steps of {config.optimisation.batch_size} examples{rows}{of}.")
     say(
         f"{len(plan.checkpoint_steps)} checkpoints, every {plan.checkpoint_every:,} steps, {kept}; "
         f"{num_evaluations} evaluations. Nothing was written."

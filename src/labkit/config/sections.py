@@ -5,11 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from labkit.config.base import Config
 
 Split = Literal["all", "train", "validation", "test"]
+
+
+def _checkpoint(value: str) -> str:
+    if value in ("final", "last") or (value.isascii() and value.isdecimal()):
+        return value
+    raise ValueError("should be final, last, or a step, such as 200")
 
 
 class ModelConfig(Config):
@@ -18,7 +24,7 @@ class ModelConfig(Config):
     id: str = "builtin:countdown-tiny"
     """A hub id, a folder in Hugging Face format, `builtin:NAME`, a training run's folder, or `run:NAME` for the newest
     finished training of that name (or id) in the runs folder."""
-    checkpoint: Annotated[str, Field(pattern=r"^(final|last|\d+)$")] = "final"
+    checkpoint: Annotated[str, AfterValidator(_checkpoint)] = "final"
     """Which weights of a training run: `final`, `last` (the numbered checkpoint of the highest step), or a step."""
     revision: str | None = None
     """Branch, tag or commit of a hub id; null is its default branch."""

@@ -28,6 +28,7 @@ from labkit.models.training_run import (
     kept_weights,
     open_training,
 )
+from labkit.record.catalog import given_name, run_paths
 from labkit.record.run import Run
 
 BUILTIN_PREFIX = "builtin:"
@@ -126,7 +127,7 @@ def find_model(config: ModelConfig, runs_dir: Path = Path("runs")) -> ModelFolde
         return _checked(_of_run(config, choose_weights(run, config.checkpoint)))
     if config.checkpoint != FINAL:
         raise _no_checkpoints(config)
-    return _checked(_locate(config))
+    return _checked(_locate(config, runs_dir))
 
 
 def checkpoint_folders(
@@ -202,7 +203,7 @@ def builtin_names() -> list[str]:
     return sorted(path.parent.name for path in root.glob("*/config.json"))
 
 
-def _locate(config: ModelConfig) -> ModelFolder:
+def _locate(config: ModelConfig, runs_dir: Path) -> ModelFolder:
     name = config.id
     path = Path(name).expanduser()
     if config.revision is not None and (path.exists() or name.startswith(BUILTIN_PREFIX)):
@@ -217,10 +218,17 @@ def _locate(config: ModelConfig) -> ModelFolder:
     if path.is_file():
         raise InputError(f"{path} is a file", "name the folder that holds config.json and the weights")
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
-        raise InputError(
-            f"there is no model folder {name}", "name a folder, a hub id (owner/name), run:NAME or builtin:NAME"
-        )
+        hint = "name a folder, a hub id (owner/name), run:NAME or builtin:NAME"
+        if _is_training(name, runs_dir):
+            hint = f"did you mean {RUN_PREFIX}{name}?"
+        raise InputError(f"there is no model folder {name}", hint)
     return _download(name, config.revision)
+
+
+def _is_training(name: str, runs_dir: Path) -> bool:
+    """Whether a training has this name, or this id."""
+    trainings = (path for path in run_paths(runs_dir) if path.parent.name == "train")
+    return any(name in (path.name, given_name(path)) for path in trainings)
 
 
 def _download(name: str, revision: str | None) -> ModelFolder:

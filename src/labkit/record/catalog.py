@@ -7,14 +7,18 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from labkit.errors import RecordError
-from labkit.record.run import Run, open_run
+from labkit.record.run import Run, open_run, slugify
+
+_RUN_PREFIX = "run:"
+_MOST_LISTED = 4
 
 
 def find_run(reference: str, runs_dir: Path, command: str | None = None) -> Run:
-    """The run a user means: a path, a whole name, any part of a name that fits one run only, or `last`.
+    """The run a user means: a path, an id, the name that it was given, any part of an id that fits one run only, or
+    `last`. The earlier of these wins over the later; `run:` may stand before a name.
 
     Args:
-        command: `last` is the last run of this command; None is the last of any
+        command: runs of other commands are passed over as long as one of this command fits; None is any
 
     Raises:
         RecordError: none fits, or several do.
@@ -22,19 +26,24 @@ def find_run(reference: str, runs_dir: Path, command: str | None = None) -> Run:
     if (Path(reference) / "run.json").exists():
         return open_run(Path(reference))
     paths = list(run_paths(runs_dir))
+    wanted = [path for path in paths if command in (None, path.parent.name)]
     if reference == "last":
-        paths = [path for path in paths if command in (None, path.parent.name)]
-        if not paths:
+        if not wanted:
             what = "run" if command is None else f"run of labkit {command}"
             raise RecordError(f"there is no {what} under {runs_dir} yet", "labkit runs list shows the runs there are")
-        return open_run(max(paths, key=lambda path: path.name))
-    fits = [path for path in paths if path.name == reference] or [path for path in paths if reference in path.name]
-    if len(fits) == 1 and reference:
-        return open_run(fits[0])
-    if not fits or not reference:
+        return open_run(max(wanted, key=lambda path: path.name))
+    asked = reference.removeprefix(_RUN_PREFIX)
+    # One of another command is found last, so that the caller can say what is wrong with it.
+    fits = _fitting(asked, wanted) or _fitting(asked, paths)
+    if not fits:
         raise RecordError(f"no run {reference!r} under {runs_dir}", "labkit runs list shows the runs there are")
-    names = ", ".join(sorted(path.name for path in fits)[:5])
-    raise RecordError(f"{len(fits)} runs fit {reference!r}: {names}", "give more of the name")
+    if len(fits) > 1:
+        ids = sorted(path.name for path in fits)
+        more = ", …" if len(ids) > _MOST_LISTED else ""
+        raise RecordError(
+            f"{len(ids)} runs fit {reference!r}", f"give more of one's id: {', '.join(ids[:_MOST_LISTED])}{more}"
+        )
+    return open_run(fits[0])
 
 
 def find_runs(references: Iterable[str], runs_dir: Path, command: str | None = None) -> list[Run]:
@@ -64,6 +73,27 @@ def headless_paths(runs_dir: Path) -> Iterator[Path]:
             for path in map(Path, _folders(command)):
                 if not (path / "run.json").exists() and any(path.glob("rows/*.jsonl")):
                     yield path
+
+
+def _fitting(asked: str, paths: Iterable[Path]) -> list[Path]:
+    """The run folders of an id, else those of a name, else those with such a part in their id."""
+    if not asked:
+        return []
+    parts = [path for path in paths if asked in path.name or slugify(asked) in path.name]
+    return (
+        [path for path in parts if path.name == asked]
+        or [path for path in parts if given_name(path) == asked]
+        or [path for path in parts if asked in path.name]
+    )
+
+
+def given_name(path: Path) -> str | None:
+    """What the user called a run; None where nothing says so."""
+    try:
+        name = open_run(path).manifest.get("name")
+    except RecordError:
+        return None
+    return name if isinstance(name, str) else None
 
 
 def _folders(path: Path | str) -> list[str]:

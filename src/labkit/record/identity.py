@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -69,13 +69,25 @@ def components_hash(components: Mapping[str, Any]) -> str:
 
 
 def describe_difference(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
-    """The components that differ, a line each, both values beside each other; one that is absent is None."""
-    lines = [
-        f"{key}: {'  |  '.join(_shortened(str(ours.get(key)), str(theirs.get(key))))}"
-        for key in sorted({*ours, *theirs})
-        if ours.get(key) != theirs.get(key)
-    ]
-    return "\n".join(lines)
+    """The components that differ, a line each, both values beside each other; one that is absent is None.
+
+    Where both have a section, its own components that differ are shown, by dotted key.
+    """
+    return "\n".join(
+        f"{key}: {'  |  '.join(_shortened(str(left), str(right)))}" for key, left, right in _differing(ours, theirs, "")
+    )
+
+
+def _differing(ours: Mapping[str, Any], theirs: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any, Any]]:
+    for key in sorted({*ours, *theirs}):
+        left, right = ours.get(key), theirs.get(key)
+        if left == right:
+            continue
+        lines: list[tuple[str, Any, Any]] = []
+        if isinstance(left, Mapping) and isinstance(right, Mapping):
+            lines = list(_differing(left, right, f"{prefix}{key}."))
+        # Sections that differ only in what is absent from one have no such line, and yet are not the same.
+        yield from lines or [(prefix + key, left, right)]
 
 
 def _shortened(*texts: str) -> list[str]:

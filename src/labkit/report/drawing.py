@@ -126,9 +126,10 @@ def _heatmap(heatmap: Heatmap) -> altair.LayerChart:
     domain = [heatmap.lower + span * step / (len(stops) - 1) for step in range(len(stops))]
     legend = alt.Legend(title=heatmap.value_label, orient="right", gradientLength=160, titleLimit=0, format=".1f")
     bare: dict[str, Any] = {"grid": False, "ticks": False, "domain": False}
+    captions = [heatmap.mark_label if any(map(any, heatmap.marks)) else "", heatmap.clipped_label]
     base = alt.Chart(
         alt.InlineData(values=cells),
-        title=_title(heatmap.title, heatmap.mark_label if any(map(any, heatmap.marks)) else ""),
+        title=_title(heatmap.title, "; ".join(filter(None, captions))),
         width=_CELL_WIDTH * len(columns),
         height=_CELL_HEIGHT * len(rows),
     ).encode(

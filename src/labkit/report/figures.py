@@ -60,6 +60,12 @@ class Heatmap:
         """Where a value stands on the scale, 0 to 1 between its ends."""
         return (value - self.lower) / (self.upper - self.lower)
 
+    @property
+    def clipped_label(self) -> str:
+        """What is to be said where some value is beyond the ends of the scale."""
+        beyond = any(value is not None and not 0 <= self.position(value) <= 1 for row in self.values for value in row)
+        return "values beyond the ends have the colour of the end" if beyond else ""
+
     def cell_text(self, row: int, column: int) -> str:
         """The value with two decimals and its mark; an en dash where it is undefined."""
         value = self.values[row][column]

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from labkit.config.base import flatten
+from labkit.errors import RecordError
 from labkit.record.run import Run
 from labkit.report.naming import config_value
 from labkit.report.table import Table, cell_text
+from labkit.report.world.reading import is_world_run
 
 Facts = dict[str, dict[str, str]]
 """Section → key → value, everything as text."""
 
 _NOT_COMPARED = ("run", "timings")
+_BOOKKEEPING = ("timings", "finished", "events_bytes", "num_asked")
 
 
 def run_as_json(run: Run) -> dict[str, Any]:
@@ -46,7 +49,7 @@ def facts(run: Run) -> Facts:
         "score": _leaves(manifest["score"]) | {"hash": run.score_hash},
         "ask": {"seed": _text(manifest["seed"]), "prompts": _text(ask.num_prompts)}
         | {arm.key: f"{count} rollouts a prompt" for arm, count in ask.arms},
-        "result": _result(result),
+        "result": _result(run, result),
         "timings": _leaves(result.get("timings") or {}),
         "engine": _leaves(manifest.get("engine") or {}),
         "git": _git(provenance.get("git")),
@@ -98,16 +101,50 @@ def _identity(run: Run) -> dict[str, str]:
     return words | ({"resume with": f"labkit {run.command} --resume {run.path}"} if status == "interrupted" else {})
 
 
-def _result(result: Mapping[str, Any]) -> dict[str, str]:
-    """Counts and rates of every arm, then whatever else was found."""
+def _result(run: Run, result: Mapping[str, Any]) -> dict[str, str]:
+    """Counts and rates of every arm, then whatever else was found; evaluations and probes a line each."""
+    try:
+        found = dict(_probes(result) if run.command == "extract" else _evaluations(result))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RecordError(f"{run.result_path} is damaged: {error!r}", "restore it from a copy") from None
+    told = ("evaluations", "checkpoints") if found else ()
+    others = {key: value for key, value in result.items() if key not in ("arms", *_BOOKKEEPING, *told)}
+    return _arms(result, graded=not is_world_run(run)) | found | _leaves(others)
+
+
+def _evaluations(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for each in result.get("evaluations") or ():
+        name = each["evaluation"] + ("" if each["evaluation"].endswith(each["task"]) else f" {each['task']}")
+        words = [f"mean {cell_text(each, 'mean')}", f"median {cell_text(each, 'median')}"]
+        yield name, ", ".join([*words, f"parse rate {cell_text(each, 'parse_rate')}", f"{each['num_rows']} rows"])
+
+
+def _probes(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for checkpoint in result.get("checkpoints") or ():
+        atlantis = {line["layer"]: line["atlantis"] for line in checkpoint["generalisation"]}
+        for probe in checkpoint["probes"]:
+            test, far = probe["test"], atlantis.get(probe["layer"])
+            words = [f"probe R² {cell_text(test, 'r2')} on {probe['num_test']} cities"]
+            words.append(f"mean error {cell_text(test, 'error_mean')}")
+            words += [f"on Atlantis {cell_text(far, 'mean')}"] if far else []
+            yield f"{checkpoint['name']}, layer {probe['layer']}", ", ".join(words)
+
+
+def _arms(result: Mapping[str, Any], *, graded: bool) -> dict[str, str]:
+    """Counts and rates of every arm; without those of solved prompts where answers are measured, not graded."""
     lines: dict[str, str] = {}
     for arm in result.get("arms") or ():
-        lines[f"{arm['key']} solved"] = f"{arm.get('solved', '–')} of {arm.get('num_prompts', '–')} prompts"
-        for k, (value, low, high) in (arm.get("pass_at_k") or {}).items():
-            lines[f"{arm['key']} pass@{k}"] = cell_text({"rate": value, "rate_low": low, "rate_high": high}, "rate")
+        if graded:
+            lines |= _graded(arm)
         lines |= {f"{arm['key']} {key}": _text(arm[key]) for key in ("truncated", "errors") if key in arm}
-    bookkeeping = ("arms", "timings", "finished", "events_bytes", "num_asked")
-    return lines | _leaves({key: value for key, value in result.items() if key not in bookkeeping})
+    return lines
+
+
+def _graded(arm: Mapping[str, Any]) -> dict[str, str]:
+    lines = {f"{arm['key']} solved": f"{arm.get('solved', '–')} of {arm.get('num_prompts', '–')} prompts"}
+    for k, (value, low, high) in (arm.get("pass_at_k") or {}).items():
+        lines[f"{arm['key']} pass@{k}"] = cell_text({"rate": value, "rate_low": low, "rate_high": high}, "rate")
+    return lines
 
 
 def _git(state: Mapping[str, Any] | None) -> dict[str, str]:

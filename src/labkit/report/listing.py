@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from labkit.record.run import Run, open_run
 from labkit.report.naming import DAMAGE, config_value, damage_text
 from labkit.report.table import Cell, Table
 from labkit.report.training import last_logged
+from labkit.report.world.reading import is_world_run
 
 _COLUMNS = ("run", "command", "name", "model", "task", "status", "done", "asked", "headline", "created")
 _TRAINING_HEADLINE = ("loss", "eval_accuracy", "reward")
@@ -106,11 +107,14 @@ def _num_lines(path: Path) -> int:
 
 
 def _headline(run: Run, result: dict[str, Any] | None) -> str | None:
-    """The best pass@k of the largest k, the loss, or how well coordinates are read from hidden states."""
+    """The best pass@k of the largest k, the loss, how many answers on the world could be read, or how well coordinates
+    are read from hidden states."""
     if run.command == "extract":
         probes = [probe for checkpoint in (result or {}).get("checkpoints", ()) for probe in checkpoint["probes"]]
         scores = [probe["test"]["r2"] for probe in probes if probe["test"]["r2"] is not None]
         return f"probe R² {max(scores):.3f}" if scores else None
+    if is_world_run(run):
+        return _world_headline((result or {}).get("evaluations", ()))
     best = []
     for arm in (result or {}).get("arms", ()):
         if arm["pass_at_k"]:
@@ -124,3 +128,13 @@ def _headline(run: Run, result: dict[str, Any] | None) -> str | None:
     values = (result or {}).get("metrics") or last_logged(run)
     logged = [(key, values.get(key)) for key in _TRAINING_HEADLINE]
     return ", ".join(f"{key} {value:.4g}" for key, value in logged if isinstance(value, float)) or None
+
+
+def _world_headline(evaluations: Sequence[dict[str, Any]]) -> str | None:
+    """How many data sets were evaluated, and the lowest part of answers that could be read."""
+    names = {each["evaluation"] for each in evaluations}
+    rates = [each["parse_rate"] for each in evaluations if each.get("parse_rate") is not None]
+    if not names:
+        return None
+    rate = f", parse rate {min(rates):.3f}" if rates else ""
+    return f"{len(names)} evaluation{'s' * (len(names) > 1)}{rate}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from labkit.errors import LabkitError
@@ -26,6 +26,12 @@ def damage_text(error: Exception) -> str:
     """One line for people."""
     text = error.message if isinstance(error, LabkitError) else f"its record is damaged ({error!r})"
     return " ".join(text.split())
+
+
+def first_few(names: Sequence[str], most: int = 4) -> str:
+    """Names between commas, and how many more there are behind the first."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def unless_damaged(read: Callable[[_What], _Read], what: _What, name: str, notes: list[str]) -> _Read | None:

@@ -29,6 +29,7 @@ from labkit.report.world.tables import (
     EVALUATION_KIND,
     SCORE_KINDS,
     WorldOptions,
+    absence_notes,
     cka_of_file,
     experiment_tables,
     published_tables,
@@ -114,8 +115,9 @@ def report(
         found = _named(find_runs(names, runs_dir), asked)
     else:
         found = Report([], []) if files else _overview(asked)
-    tables = [table for table in (*published, *found.tables) if asked.wants(table.kind)]
-    return Report(tables, found.notes)
+    every = [*published, *found.tables]
+    tables = [table for table in every if asked.wants(table.kind)]
+    return Report(tables, found.notes + absence_notes(kinds, every))
 
 
 def shortened(found: Report) -> Report:

@@ -14,7 +14,7 @@ from labkit.errors import InputError, RecordError
 from labkit.extract.files import Representations, load_representations
 from labkit.extract.similarity import Prepared, prepare
 from labkit.record.run import Run
-from labkit.report.naming import config_value
+from labkit.report.naming import config_value, first_few
 from labkit.report.table import Cell, Table
 from labkit.tasks.world.filters import select
 
@@ -27,6 +27,10 @@ _PROBES = (
 )  # fmt: skip
 _GENERALISATION = ("baseline_n", "baseline_mean", "atlantis_n", "atlantis_mean", "p_value")
 _COLUMNS = (*_ABOUT, "asked", "checkpoint", "step", "layer", *_PROBES, *_GENERALISATION)
+_EXPENDABLE = (
+    "run", "tasks", "seed", "test_r2_x", "test_r2_y", "test_mae", "baseline_n", "num_train", "step", "train_r2",
+    "test_error_mean", "atlantis_n", "num_test", "asked", "test_error_median", "p_value", "baseline_mean",
+)  # fmt: skip
 _CKA_COLUMNS = (
     *(f"{name}_{side}" for side in "ab" for name in (*_ABOUT, "checkpoint")), "layer", "num_cities", "cka", "procrustes",
 )  # fmt: skip
@@ -44,6 +48,7 @@ def representation_table(runs: Sequence[Run]) -> Table:
     """
     rows: list[dict[str, Cell]] = []
     notes: list[str] = []
+    warned: dict[str, list[str]] = {}
     for run in runs:
         _refuse_other_command(run)
         result = run.result()
@@ -54,9 +59,10 @@ def representation_table(runs: Sequence[Run]) -> Table:
             rows += [row for checkpoint in result["checkpoints"] for row in _checkpoint_rows(run, result, checkpoint)]
         except (KeyError, TypeError, AttributeError) as error:
             raise RecordError(f"{run.result_path} is damaged: {error!r}", "extract again") from None
-        notes += [f"{run.id}: {warning}" for warning in [*result.get("warnings", []), *_reasons(result)]]
-    expendable = ["seed", "test_r2_x", "test_r2_y", "test_mae", "baseline_n", "num_train", "run", "step", "train_r2"]
-    return Table("representations", "coordinates read from hidden states", _COLUMNS, rows, notes, expendable)
+        for warning in dict.fromkeys([*result.get("warnings", []), *_reasons(result)]):
+            warned.setdefault(warning, []).append(run.id)
+    notes += [f"{_these(ids, len(runs))}: {warning}" for warning, ids in warned.items()]
+    return Table("representations", "coordinates read from hidden states", _COLUMNS, rows, notes, _EXPENDABLE)
 
 
 def cka_table(
@@ -134,7 +140,8 @@ def _pairs(sides: Sequence[_Side], layer: int | None, notes: list[str]) -> list[
         if first.world != second.world:
             notes.append(f"{pair} are not compared: their worlds have other cities")
         elif not layers:
-            wanted = "no layer in common" if layer is None else f"layer {layer} not in common"
+            there = ", ".join(map(str, common)) or "none"
+            wanted = "no layer in common" if layer is None else f"layer {layer} not in common; in common: {there}"
             notes.append(f"{pair} are not compared: they have {wanted}")
         else:
             found.append((first, second, layers))
@@ -210,6 +217,13 @@ def _reasons(result: Mapping[str, Any]) -> list[str]:
         if not probe["converged"]
     ]
     return reasons + unfinished
+
+
+def _these(ids: Sequence[str], num_runs: int) -> str:
+    """Which runs a note is about."""
+    if len(ids) == 1:
+        return ids[0]
+    return f"{len(ids)} runs" if len(ids) == num_runs else f"{len(ids)} of {num_runs} runs ({first_few(ids)})"
 
 
 def _unfinished(run: Run) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -43,7 +44,8 @@ def drawing(heatmap: Heatmap, width: int) -> Text:
         words = [text.rjust(longest).center(column_width) for text in texts[row]]
         cells = [(word, _style(heatmap, row, column)) for column, word in enumerate(words)]
         lines.append(Text.assemble(label.ljust(margin), *cells))
-    return Text("\n").join([*lines, Text(_legend(heatmap), style="dim")])
+    legend = [Text(line, style="dim") for line in textwrap.wrap(_legend(heatmap), width)]
+    return Text("\n").join([*lines, *legend])
 
 
 def _labels(heatmap: Heatmap, room: int) -> list[str]:
@@ -91,6 +93,7 @@ def _style(heatmap: Heatmap, row: int, column: int) -> Style:
 
 def _legend(heatmap: Heatmap) -> str:
     parts = [f"{heatmap.value_label}; colours from {heatmap.lower:g} to {heatmap.upper:g}"]
+    parts += [heatmap.clipped_label] if heatmap.clipped_label else []
     parts += [heatmap.mark_label] if heatmap.mark_label and any(map(any, heatmap.marks)) else []
     undefined = any(value is None for row in heatmap.values for value in row)
     return "; ".join(parts + ["–: no value"] * undefined)

@@ -67,7 +67,7 @@ def start(resolved: Resolved[TrainConfig], observer: TrainingObserver) -> Run:
     run = create_run(
         config.runs_dir,
         command="train",
-        slug=config.name or (config.model.id.rsplit("/")[-1] if config.model else config.examples.name),
+        slug=config.name or _slug(config, training.examples),
         manifest=_manifest(resolved, training),
         config_yaml=dump(config.as_json()),
         prompts=[prompt.as_json() for prompt in training.examples.held_out],
@@ -108,6 +108,13 @@ def resume(run: Run, config: TrainConfig, observer: TrainingObserver) -> Run:
 def final_model_dir(run: Run) -> Path:
     """Where a finished training keeps its model, in Hugging Face format."""
     return final_dir(run)
+
+
+def _slug(config: TrainConfig, examples: Examples) -> str:
+    """What the folder of a training without a name is called."""
+    if config.examples.name == "dataset":
+        return examples.data_name
+    return config.model.id.rsplit("/")[-1] if config.model else config.examples.name
 
 
 def _prepare(config: TrainConfig) -> _Training:

@@ -59,7 +59,7 @@ def test_the_heatmap_is_the_mean_over_seeds_of_models_of_one_seed(extracted):
     assert heatmap.column_labels == ["distance", "angle", "compass"]
     assert heatmap.values[0][1] == pytest.approx(expected(found, 1, "distance", "angle"))
     assert heatmap.values[2][1] == pytest.approx(expected(found, 1, "angle", "compass"))
-    assert [heatmap.values[place][place] for place in range(3)] == [None] * 3
+    assert [heatmap.values[place][place] for place in range(3)] == [1.0] * 3
 
 
 def test_generalisation_is_fitted_on_extractions_where_it_is_asked_for(extracted):

@@ -69,6 +69,7 @@ class Seen:
     def __init__(self, *, stop_after: int | None = None) -> None:
         self.built: list[str] = []
         self.passed: list[str] = []
+        self.done: list[str] = []
         self.num_rows = 0
         self._stop_after = stop_after
 
@@ -78,6 +79,9 @@ class Seen:
         self.num_rows += num_rows
         if self._stop_after is not None and self.num_rows > self._stop_after:
             raise KeyboardInterrupt
+
+    def doing(self, what: str) -> None:
+        self.done.append(what)
 
     def finished(self, planned: PlannedSet, built: bool) -> None:
         (self.built if built else self.passed).append(planned.name)
@@ -306,7 +310,7 @@ def test_what_is_there_is_never_overwritten(tmp_path: Path) -> None:
     before = contents(tmp_path)
     with pytest.raises(InputError, match="another recipe") as caught:
         build(tmp_path, **small, ordinary={"test": 121})
-    assert "'test': 121}  |  " in caught.value.message and "'test': 120}" in caught.value.message
+    assert "rows.test: 121  |  120" in caught.value.message
     assert str(tmp_path / "distance") in caught.value.message
     with pytest.raises(InputError, match="other cities"):
         build(tmp_path, **small, cities={"seed": 1})
@@ -353,7 +357,10 @@ def test_places_where_nothing_can_be_built(tmp_path: Path) -> None:
         build(tmp_path / "world", cities={"source": "nowhere.csv"})
     with pytest.raises(ConfigError, match="makes no data set 'distanc'") as caught:
         build(tmp_path / "world", only=["distanc"])
-    assert caught.value.hint == "did you mean distance?"
+    assert caught.value.hint == "did you mean 'distance'?"
+    with pytest.raises(ConfigError, match="makes no data set 'ftwb9'") as caught:
+        build(tmp_path / "world", only=["ftwb9"])
+    assert caught.value.hint.startswith("there are ftwb1-") and "distance" not in caught.value.hint
     with pytest.raises(InputError, match="more than half"):
         build(tmp_path / "world", tasks=["distance"], atlantis={"test": 600})
     assert not (tmp_path / "world").exists()

@@ -125,7 +125,7 @@ HEADER = EXPORT.splitlines()[0]
     [
         (EXPORT.replace("Coordinates", "Coords"), "no column Coordinates", "Population, Coords"),
         (EXPORT.replace(";", ","), "no column Geoname ID", "Geoname ID,Name"),
-        ("", "no column Geoname ID", "none"),
+        ("", "is empty", "CSV file of cities"),
         (EXPORT.replace("48.85341, 2.3488", "48.85341"), "line 3: Coordinates '48.85341'", "latitude and longitude"),
         (EXPORT.replace(";1,1", ";1,north"), "line 5: Coordinates '1,north'", "latitude and longitude"),
         (EXPORT.replace(";1,1", ";91,1"), "line 5: Coordinates '91,1'", "latitude and longitude"),
@@ -133,7 +133,8 @@ HEADER = EXPORT.splitlines()[0]
         (EXPORT.replace("\n6;", "\n1;"), "line 7: Geoname ID 1 stands in line 4 already", "one of the two"),
         (EXPORT.replace("99999;", ";"), "line 5: Population '' is no whole number", "correct"),
         (EXPORT.replace("Village;Village", "Village"), "line 5: 5 values under 6 columns", "quotes"),
-        (HEADER + "\n", "no city of", "min_population"),
+        (HEADER + "\n", "has no rows", "export the cities again"),
+        (HEADER + "\n5;Half;Half;FR;9;2,4\n", "no city of", "min_population"),
     ],
 )
 def test_exports_that_cannot_be_used(tmp_path: Path, text: str, message: str, hint: str) -> None:
@@ -222,7 +223,7 @@ def test_a_file_without_padding(tmp_path: Path) -> None:
         (TABLE.replace("489", ""), "line 2: y '' is no whole number"),
         (TABLE.replace("489", "4_89"), "line 2: y '4_89' is no whole number"),
         (TABLE.replace("1234", "-4"), "line 3: the city_id '-4' is not all digits"),
-        (TABLE.splitlines()[0], "holds no city"),
+        (TABLE.splitlines()[0], "has no rows"),
     ],
 )
 def test_files_of_cities_that_cannot_be_used(tmp_path: Path, text: str, message: str) -> None:

@@ -141,9 +141,23 @@ def test_what_is_not_there_is_named_with_what_is(
     assert all(word in f"{caught.value.message} {caught.value.hint}" for word in words)
 
 
+def test_a_path_that_is_no_world_says_which_is_meant(world: Path) -> None:
+    for path, message in (
+        (world / "distance", f"{world / 'distance'} is a data set, not a world"),
+        (world.with_name(world.name + "s"), "there is no folder"),
+    ):
+        for evaluations in (None, ["distance"]):
+            with pytest.raises(InputError, match=message) as caught:
+                WorldTask(path, evaluations)
+            assert caught.value.hint == f"did you mean {world}?"
+
+
 def test_a_folder_without_data_sets_says_how_to_make_some(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no evaluations") as caught:
+    with pytest.raises(InputError, match="there is no folder") as caught:
         WorldTask(tmp_path / "nowhere")
+    assert "labkit data build" in caught.value.hint
+    with pytest.raises(InputError, match="no evaluations") as caught:
+        WorldTask(tmp_path)
     assert "labkit data build" in caught.value.hint
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from labkit.config.world import ATLANTIS_PREFIX
-from labkit.report.naming import config_value
+from labkit.report.naming import config_value, first_few
 from labkit.report.world.reading import EvaluatedRun, Evaluation, Training
 from labkit.report.world.scores import (
     BASE,
@@ -196,9 +196,18 @@ def _experiment(runs: Sequence[EvaluatedRun], mode: Mode) -> Experiment:
     scored.sort(key=lambda each: (*mixture_order(each[1].mixture), seed_order(each[1].seed)))
     every = [model for _, model in scored]
     counted = _newest(scored)
-    if len(counted) < len(every):
-        notes.append(f"{len(every) - len(counted)} models have a newer training or step, which counts instead of them")
+    taken = {id(about) for about in counted}
+    older = [_called(model) for model, about in scored if id(about) not in taken]
+    if older:
+        some = "1 model has" if len(older) == 1 else f"{len(older)} models have"
+        notes.append(f"{some} a newer training or step, which counts instead: {first_few(older)}")
     return Experiment(tuple(runs), every, counted, missing, notes)
+
+
+def _called(model: Model) -> str:
+    """The training and step, which tell a model from its namesakes."""
+    step = "" if model.last.step is None else f" at step {model.last.step}"
+    return f"{model.last.run or model.latest.model_name}{step}"
 
 
 def _newest(scored: Sequence[tuple[Model, ScoredModel]]) -> list[ScoredModel]:

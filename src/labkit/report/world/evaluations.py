@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from labkit.record.run import Run
+from labkit.report.naming import config_value
 from labkit.report.table import Cell, Table
 from labkit.report.world.reading import EvaluatedRun, Evaluation, read_all
 
-_ABOUT = ("run", "model", "seed", "checkpoint", "evaluation", "task", "kind", "num_rollouts")
+_ABOUT = (
+    *("run", "model", "seed", "checkpoint", "data", "split", "decoding"),
+    *("evaluation", "task", "kind", "num_rollouts"),
+)
 _MEASURED = (
     "mean",
     "mean_low",
@@ -18,6 +22,10 @@ _MEASURED = (
     "parse_rate_low",
     "parse_rate_high",
     "mean_parsed",
+)
+_EXPENDABLE = (
+    *("data", "split", "decoding", "run", "seed", "checkpoint", "mean_parsed", "num_rollouts", "median"),
+    *("parse_rate", "kind", "task"),
 )
 _NOTE = "mean counts an unreadable answer at its task's failure value; mean_parsed leaves it out"
 
@@ -44,13 +52,14 @@ def evaluated_table(runs: Sequence[EvaluatedRun]) -> Table:
         for run in runs
         if run.evaluations and run.run.status() != "done"
     ]
-    expendable = ["run", "kind", "seed", "checkpoint", "mean_parsed", "median", "num_rollouts", "task"]
-    return Table("world_eval", "evaluations", [*_ABOUT, *_MEASURED], rows, notes, expendable)
+    return Table("world_eval", "evaluations", [*_ABOUT, *_MEASURED], rows, notes, _EXPENDABLE)
 
 
 def _row(run: EvaluatedRun, evaluation: Evaluation) -> dict[str, Cell]:
     about: dict[str, Cell] = {
         "run": run.run.id, "model": run.model_name, "seed": run.model.seed, "checkpoint": run.checkpoint,
+        "data": config_value(run.run.manifest, "config.task.data"),
+        "split": config_value(run.run.manifest, "config.task.split"), "decoding": run.decoding,
         "evaluation": evaluation.evaluation, "task": evaluation.task, "kind": evaluation.kind,
     }  # fmt: skip
     return about | {column: evaluation.values.get(column) for column in ("num_rollouts", *_MEASURED)}

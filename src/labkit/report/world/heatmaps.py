@@ -63,11 +63,11 @@ def score_heatmaps(
 
 
 def cka_heatmaps(cka: CkaByLayer) -> list[Heatmap]:
-    """CKA between the models of two tasks, a heatmap a layer."""
+    """CKA between the models of two tasks, a heatmap a layer; that of a model with itself is 1."""
     found = []
     for layer, matrix in cka.items():
         tasks = in_order(task for pair in matrix for task in pair)
-        values = [[matrix.get((row, column)) for column in tasks] for row in tasks]
+        values = [[matrix.get((row, column), 1.0 if row == column else None) for column in tasks] for row in tasks]
         title = "CKA of single-task models" + ("" if layer is None else f", layer {layer}")
         labels, marks = [(task, "") for task in tasks], [[""] * len(tasks) for _ in tasks]
         found.append(Heatmap(title, "similarity", 0.0, 1.0, "CKA", labels, tasks, values, marks))

@@ -18,12 +18,17 @@ from labkit.report.world.scores import (
     with_aggregate,
 )
 from labkit.report.world.spread import spread
-from labkit.tasks.world.metrics import Mode
+from labkit.tasks.world.metrics import FLAWLESS, NO_BETTER, Mode
 
 _NI = (
     *("model", "mixture", "tasks", "seed", "checkpoint", "task", "trained", "value", "baseline_atlantis"),
     *("baseline_standard", "ni", "ni_low", "ni_high", "flag"),
 )
+_NI_EXPENDABLE = (
+    *("checkpoint", "mixture", "baseline_standard", "baseline_atlantis", "value", "tasks", "trained", "seed"),
+)
+_SHORT_FLAGS = {NO_BETTER: "base no better", FLAWLESS: "base flawless"}
+"""What a cell says of the flags that are long; a note has the whole."""
 _MEANS = (
     *("family", "seed", "trained_num_cells", "trained_mean", "trained_std"),
     *("transfer_num_cells", "transfer_mean", "transfer_std"),
@@ -40,8 +45,8 @@ def improvement_table(models: Sequence[ScoredModel], mode: Mode, notes: Sequence
         *(["edge rules of the published code (--improvement published)"] if mode == "published" and measured else []),
         *notes,
     ]
-    expendable = ["checkpoint", "mixture", "seed", "baseline_standard", "baseline_atlantis", "trained", "value"]
-    return Table("world_ni", "normalised improvement", _NI, rows, about, expendable)
+    about += [f"{short}: {long}" for long, short in _SHORT_FLAGS.items() if any(row["flag"] == short for row in rows)]
+    return Table("world_ni", "normalised improvement", _NI, rows, about, _NI_EXPENDABLE)
 
 
 def _row(model: ScoredModel, task: str, score: Score) -> dict[str, TableCell]:
@@ -50,7 +55,7 @@ def _row(model: ScoredModel, task: str, score: Score) -> dict[str, TableCell]:
         "model": model.name, "mixture": model.mixture.name, "tasks": model.mixture.tasks_text or None,
         "seed": model.seed, "checkpoint": model.checkpoint, "task": task,
         "trained": None if model.mixture.name == BASE else is_trained((model.mixture, task)),
-        "ni": ni.value, "ni_low": ni.low, "ni_high": ni.high, "flag": ni.flag,
+        "ni": ni.value, "ni_low": ni.low, "ni_high": ni.high, "flag": _SHORT_FLAGS.get(ni.flag or "", ni.flag),
     }  # fmt: skip
     if measured is not None:
         baselines = (measured.baseline_atlantis.value, measured.baseline_standard.value)
@@ -78,7 +83,7 @@ def means_table(models: Sequence[ScoredModel]) -> Table:
     if any(row["seed"] == AGGREGATED for row in rows):
         notes.append(f"{AGGREGATED}: mean of every cell over the seeds first, then over cells")
     notes += _undefined(models)
-    expendable = ["trained_num_cells", "transfer_num_cells"]
+    expendable = ["transfer_std", "trained_std", "transfer_num_cells", "trained_num_cells"]
     return Table("world_means", "mean normalised improvement", _MEANS, rows, notes, expendable)
 
 

@@ -17,8 +17,8 @@ from labkit.report.world.extractions import measured_cka
 from labkit.report.world.generalisation import CkaByLayer
 from labkit.report.world.heatmaps import Value, cka_heatmaps, score_heatmaps
 from labkit.report.world.reading import is_world_run, read_all
-from labkit.report.world.scores import AGGREGATED, BASE, ScoredModel
-from labkit.report.world.tables import WorldOptions, cka_of_file, published_models, with_named_bases
+from labkit.report.world.scores import AGGREGATED, BASE, PAIR, SINGLE, ScoredModel, families
+from labkit.report.world.tables import WorldOptions, cka_of_file, missing_error, published_models, with_named_bases
 
 
 def heatmaps(
@@ -52,9 +52,18 @@ def heatmaps(
     drawn: list[Heatmap] = []
     groups = _groups(references, runs_dir, options, notes)
     for settings, models in groups:
+        notes += _other_family(models, value, family)
         own = score_heatmaps(models, value, family=family, seed=seed, mode=options.mode)
         drawn += own if len(groups) == 1 else [replace(each, title=f"{each.title} ({settings})") for each in own]
     return drawn, notes
+
+
+def _other_family(models: Sequence[ScoredModel], value: Value, family: str | None) -> list[str]:
+    """A sentence on models that the family chosen by default leaves out."""
+    if family is not None or value != "improvement":
+        return []
+    others = [name for name in families(models)[:-1] if name in (SINGLE, PAIR)]
+    return [f"there are {name} models too: --family {name}" for name in others]
 
 
 def _groups(
@@ -76,7 +85,10 @@ def _groups(
     else:
         found = experiments(world_runs(runs_dir, notes), options.mode)
         notes += missing_notes(found)
+    missing = [each for experiment in found for each in experiment.missing]
     tuned = [each for each in found if any(model.mixture.name != BASE for model in each.counted)]
+    if not tuned and missing:
+        raise missing_error(missing)
     if not tuned:
         what = f"there are no fine-tuned models with their base among the eval runs under {runs_dir}"
         raise ConfigError(what, "labkit eval world --model run:NAME evaluates a model")
@@ -94,6 +106,8 @@ def _extracted(references: Sequence[str], runs_dir: Path, layer: int | None, not
                 run = unless_damaged(open_run, path, path.name, notes)
                 found += [run] if run is not None else []
     cka = measured_cka(found, layer, notes) if found else {}
+    if not cka and layer is not None and (others := measured_cka(found, None, [])):
+        raise ConfigError(f"there is no CKA of layer {layer}", f"there are the layers {', '.join(map(str, others))}")
     if not cka:
         raise ConfigError(
             "there are no extractions of two single-task models of one base and seed",

@@ -56,6 +56,8 @@ def read_published(paths: Sequence[Path]) -> list[ScoredModel]:
     for path in paths:
         columns, lines = _read(path)
         family = next((name for name, heading in _HEADINGS.items() if tuple(columns[:3]) == heading), None)
+        if columns[:2] == list(_CKA_HEADINGS) or columns[:1] == [_CKA_HEADINGS[-1]]:
+            raise InputError(f"{path} is a table of CKA", f"give it with --cka {path}")
         if family is None:
             raise InputError(f"{path} starts with the columns {', '.join(columns[:3])}", f"labkit reads {_FORMATS}")
         tasks = _task_columns(path, columns[3:])

@@ -9,7 +9,7 @@ from statistics import fmean
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Of some cells; None where there are none."""
+    """Of some cells; None where there are none, and no deviation of a single one."""
 
     num_cells: int
     mean: float | None
@@ -22,4 +22,5 @@ def spread(values: Sequence[float]) -> Spread:
     if not values:
         return Spread(0, None, None)
     mean = fmean(values)
-    return Spread(len(values), mean, fmean((value - mean) ** 2 for value in values) ** 0.5)
+    std = fmean((value - mean) ** 2 for value in values) ** 0.5 if len(values) > 1 else None
+    return Spread(len(values), mean, std)

@@ -10,7 +10,7 @@ from labkit.config.base import nearest
 from labkit.config.world import TASK_NAMES
 from labkit.errors import ConfigError, RecordError
 from labkit.report.table import Table
-from labkit.report.world.baselines import Experiment, experiments, with_bases
+from labkit.report.world.baselines import Experiment, MissingBase, experiments, with_bases
 from labkit.report.world.evaluations import evaluated_table
 from labkit.report.world.generalisation import CkaByLayer, generalisation_table
 from labkit.report.world.improvements import improvement_table, means_table
@@ -80,10 +80,39 @@ def with_named_bases(
     found = experiments(with_bases(runs, candidates), options.mode)
     missing = [each for experiment in found for each in experiment.missing]
     if missing:
-        more = f" (and {len(missing) - 1} more models)" if len(missing) > 1 else ""
-        hint = f"make it: {missing[0].command}\nor see what was measured only: --table {EVALUATION_KIND}"
-        raise RecordError(missing[0].text + more, hint)
+        raise missing_error(missing, f"\nor see what was measured only: --table {EVALUATION_KIND}")
     return found
+
+
+def missing_error(missing: Sequence[MissingBase], otherwise: str = "") -> RecordError:
+    """What to raise where bases were not evaluated: names the first, and the command that does it."""
+    more = f" (and {len(missing) - 1} more models)" if len(missing) > 1 else ""
+    return RecordError(missing[0].text + more, f"make it: {missing[0].command}{otherwise}")
+
+
+def absence_notes(kinds: Sequence[str], tables: Sequence[Table]) -> list[str]:
+    """Why tables of these kinds are not among all that were made of some models, where that can be said.
+
+    Args:
+        tables: all that were made, wanted or not
+    """
+    there = [str(row["family"]) for table in tables if table.kind == "world_means" for row in table.rows]
+    if not there:
+        return []
+    found = {table.kind for table in tables}
+    lacking = [family for family in (SINGLE, PAIR) if family not in there]
+    no_pairs = (
+        f"it needs {SINGLE} and {PAIR} models, and there are none of {' and '.join(lacking)}"
+        if lacking
+        else f"no {PAIR} model has both its {SINGLE} models of the same seed with defined values"
+    )
+    reasons = {
+        "world_synergy": no_pairs,
+        "world_difference": no_pairs,
+        "world_reciprocity": f"it needs {SINGLE} models of at least two tasks",
+        CKA_KIND: "it needs CKA between single-task models: extract the models, or give a table with --cka FILE",
+    }
+    return [f"there is no {kind}: {reasons[kind]}" for kind in kinds if kind in reasons and kind not in found]
 
 
 def experiment_tables(

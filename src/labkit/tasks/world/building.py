@@ -63,6 +63,9 @@ class Observer(Protocol):
     def advanced(self, num_rows: int) -> None:
         """So many more rows of it are written."""
 
+    def doing(self, what: str) -> None:
+        """All its rows are written; what is done with them now."""
+
     def finished(self, planned: PlannedSet, built: bool) -> None:
         """The data set is there; `built` says whether it was made now or before."""
 
@@ -111,14 +114,24 @@ def build_world(world: World, observer: Observer) -> list[Manifest]:
     with exclusive_lock(out / _LOCK_FILE, _who()):
         for path in out.glob(_UNFINISHED.format("*")):
             shutil.rmtree(path)
-        _check_cities(world)
-        states = {name: state_of(world, planned) for name, planned in world.wanted.items()}
-        for name, state in states.items():
-            _refuse(world, name, state)
+        states = check_world(world)
         with _disk_errors(out):
             write_cities(world.cities, out / CITIES_FILE)
             write_atomically(out / CONFIG_FILE, dump(world.config.as_json()).encode())
         return [_there(world, planned, states[name], observer) for name, planned in world.wanted.items()]
+
+
+def check_world(world: World) -> dict[str, State]:
+    """What stands in the place of each wanted data set, if all of them can be built there; writes nothing.
+
+    Raises:
+        InputError: as `build_world`.
+    """
+    _check_cities(world)
+    states = {name: state_of(world, planned) for name, planned in world.wanted.items()}
+    for name, state in states.items():
+        _refuse(world, name, state)
+    return states
 
 
 def state_of(world: World, planned: PlannedSet) -> State:
@@ -148,20 +161,22 @@ def _refuse(world: World, name: str, state: State) -> None:
 def _there(world: World, planned: PlannedSet, state: State, observer: Observer) -> Manifest:
     if state == "absent":
         observer.started(planned)
-        _build_set(world, planned, observer.advanced)
+        _build_set(world, planned, observer)
     observer.finished(planned, built=state == "absent")
     return read_manifest(world.folder(planned.name))
 
 
-def _build_set(world: World, planned: PlannedSet, advanced: Callable[[int], None]) -> None:
+def _build_set(world: World, planned: PlannedSet, observer: Observer) -> None:
     folder = world.folder(planned.name)
     unfinished = folder.with_name(_UNFINISHED.format(planned.name))
     try:
         with _disk_errors(folder):
             rows = _SampledRows(world, planned) if planned.settings is not None else _MixedRows(world, planned)
             sources = {split: SplitSource(size, rows.tables(split)) for split, size in planned.sizes.items()}
-            fingerprints = write_splits(unfinished, sources, advanced)
+            fingerprints = write_splits(unfinished, sources, observer.advanced)
+            observer.doing("checking")
             splits = {split: rows.record(split, fingerprint) for split, fingerprint in fingerprints.items()}
+            observer.doing("writing")
             write_manifest(_manifest(world, planned, splits), unfinished)
             sync_files(unfinished)
             unfinished.rename(folder)

@@ -166,7 +166,7 @@ def read_cities(path: Path) -> Cities:
     """Read a `cities.csv`; ids that are not padded are padded to the widest.
 
     Raises:
-        InputError: it cannot be read, lacks a column, holds no city, a number that is none, or an id twice.
+        InputError: it cannot be read, lacks a column, has no rows, a number that is none, or an id twice.
     """
     rows: list[dict[str, str]] = []
     numbers: list[tuple[int, int, int, int]] = []
@@ -185,8 +185,6 @@ def read_cities(path: Path) -> Cities:
         lines[city] = line
         rows.append(row)
         numbers.append((geoname_id, x, y, city))
-    if not rows:
-        raise InputError(f"{path} holds no city", "make it with: labkit data build")
     geoname_ids, xs, ys, ids = np.array(numbers, dtype=np.int64).T
     names, countries, regions = (_texts([row[key] for row in rows]) for key in ("asciiname", "country_code", "region"))
     width = max(len(row["city_id"]) for row in rows)

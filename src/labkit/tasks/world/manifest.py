@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -96,6 +96,9 @@ def read_manifest(folder: Path) -> Manifest:
     if not folder.is_dir():
         raise InputError(f"there is no data set {folder}", _neighbour_hint(folder))
     if not path.is_file():
+        if there := data_set_folders(folder):
+            names = ", ".join(found.name for found in there)
+            raise InputError(f"{folder} is a world, not a data set", f"name one of its data sets: {names}")
         raise InputError(f"{folder} is not a data set made by labkit: it has no {FILE_NAME}", _NOT_OURS)
     value = read_json(path)
     if "splits" not in value or "tokenizer" not in value:
@@ -113,6 +116,34 @@ def data_set_folders(world: Path) -> list[Path]:
         return []
     found = [path.parent for path in world.glob(f"*/{FILE_NAME}") if not path.parent.name.startswith(".")]
     return sorted(found, key=lambda folder: [part.zfill(9) for part in re.split(r"(\d+)", folder.name)])
+
+
+def check_world_folder(world: Path) -> None:
+    """Refuse a path that is no folder, or a data set inside a world.
+
+    Raises:
+        InputError: it is either.
+    """
+    if (world / FILE_NAME).is_file():
+        raise InputError(f"{world} is a data set, not a world", f"did you mean {world.parent}?")
+    if not world.is_dir():
+        worlds = [path.name for path in world.parent.glob("*") if data_set_folders(path)]
+        guess = nearest(world.name, worlds)
+        makes = f"labkit data build CONFIG --out {world} makes one"
+        raise InputError(f"there is no folder {world}", f"did you mean {world.parent / guess}?" if guess else makes)
+
+
+def name_hint(name: str, known: Sequence[str]) -> str:
+    """Which data set a name that is none may have been meant to be; no text where nothing is like it.
+
+    Of a mistyped number, `ftwb9`, there is no telling: the whole family is listed.
+    """
+    stem = re.match(r"[a-z]*", name)
+    family = [other for other in known if stem and stem[0] and re.fullmatch(rf"{stem[0]}[\d-]+", other)]
+    if family:
+        return f"there are {', '.join(family)}"
+    guess = nearest(name, known)
+    return f"did you mean {guess!r}?" if guess else ""
 
 
 def _check_schema(value: Mapping[str, Any], path: Path) -> None:
@@ -152,6 +183,8 @@ def _neighbour_hint(folder: Path) -> str:
     guess = nearest(folder.name, known)
     if guess is not None:
         return f"did you mean {folder.parent / guess}?"
+    if not folder.parent.is_dir():
+        return f"there is no folder {folder.parent}"
     if known:
         return f"{folder.parent} has {', '.join(known)}"
     return "labkit data build templates/exp1-tiny-data.yaml makes some"

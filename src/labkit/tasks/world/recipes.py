@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from labkit.config.base import nearest, stable_digest
+from labkit.config.base import stable_digest
 from labkit.config.data import DataConfig, MixtureConfig, SplitSizes
 from labkit.config.world import ATLANTIS_PREFIX, MIXTURES, MULTI_TASK, TASKS, TaskName
 from labkit.errors import ConfigError
-from labkit.tasks.world.manifest import SPLITS
+from labkit.tasks.world.manifest import SPLITS, name_hint
 from labkit.tasks.world.questions import SampleSettings, is_labelled, row_sizes
 from labkit.tasks.world.sampling import SAMPLING_VERSION
 
@@ -162,8 +162,7 @@ def selected(plan: Mapping[str, PlannedSet], only: Iterable[str] | None) -> dict
     wanted: set[str] = set()
     for name in only:
         if name not in plan:
-            guess = nearest(name, plan)
-            hint = f"did you mean {guess}?" if guess else f"it has {', '.join(plan)}"
+            hint = name_hint(name, list(plan)) or f"it has {', '.join(plan)}"
             raise ConfigError(f"the config makes no data set {name!r}", hint)
         wanted |= {name, *(part.source for part in plan[name].parts)}
     return {name: planned for name, planned in plan.items() if name in wanted}

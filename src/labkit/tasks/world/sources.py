@@ -119,20 +119,27 @@ def csv_rows(path: Path, delimiter: str, columns: tuple[str, ...]) -> Iterator[t
     """The rows of a CSV file in UTF-8, all as text, each with the number of its last line. "NA" is a text like others.
 
     Raises:
-        InputError: the file cannot be read, lacks one of the columns, or a row has too few or too many values.
+        InputError: the file cannot be read, is empty, lacks one of the columns, has no rows, or a row has too few or
+            too many values.
     """
     try:
         # Its own BOM is dropped; `newline=""` leaves line breaks within quotes to the reader.
         with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.reader(stream, delimiter=delimiter)
-            header = next(reader, [])
+            header = next(reader, None)
+            if header is None:
+                raise InputError(f"{path} is empty", "name a CSV file of cities")
             _check_columns(path, delimiter, header, columns)
+            num_rows = 0
             for values in reader:
                 if len(values) == len(header):
+                    num_rows += 1
                     yield reader.line_num, dict(zip(header, values, strict=True))
                 elif values:
                     message = f"{path}, line {reader.line_num}: {len(values)} values under {len(header)} columns"
                     raise InputError(message, "put quotes around a value that holds the separator")
+            if not num_rows:
+                raise InputError(f"{path} has no rows", "there is nothing under its header: export the cities again")
     except OSError as error:
         raise InputError(f"cannot read the cities {path}: {error.strerror}", "check the path") from None
     except UnicodeDecodeError:

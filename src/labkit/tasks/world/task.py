@@ -14,7 +14,7 @@ from labkit.config.base import stable_digest
 from labkit.config.world import TASKS, evaluation_names
 from labkit.errors import InputError
 from labkit.tasks.base import Prompt, Score, Summary
-from labkit.tasks.world.manifest import Manifest, data_set_folders, read_manifest
+from labkit.tasks.world.manifest import Manifest, check_world_folder, data_set_folders, name_hint, read_manifest
 from labkit.tasks.world.scoring import SCORER, score_prompt
 from labkit.tasks.world.stored_rows import StoredRows, chosen_rows, read_stored
 from labkit.tasks.world.text import split_row
@@ -135,17 +135,19 @@ def city_prompt(stored: str, task: str, where: str, source: Mapping[str, Any]) -
 
 
 def _usual(data: Path) -> tuple[str, ...]:
+    check_world_folder(data)
     there = {folder.name for folder in data_set_folders(data)}
     return tuple(name for name in evaluation_names() if name in there)
 
 
 def _open(data: Path, name: str, split: str) -> Manifest:
+    check_world_folder(data)
     there = [folder.name for folder in data_set_folders(data)]
     if name not in there:
+        guess = name_hint(name, there)
         what = f"{data} has {', '.join(there)}" if there else f"{data} has no data sets"
-        raise InputError(
-            f"there is no data set {data / name}", f"{what}; labkit data build CONFIG --out {data} makes more"
-        )
+        hint = f"{what}; labkit data build CONFIG --out {data} makes more"
+        raise InputError(f"there is no data set {data / name}", f"{guess} {hint}" if guess.endswith("?") else hint)
     manifest = read_manifest(data / name)
     if split not in manifest.splits:
         known = ", ".join(manifest.splits)
