@@ -205,6 +205,17 @@ def test_every_model_is_asked_about_the_same_cities(tmp_path: Path, folder: Path
     assert any("nothing says which tasks" in warning for warning in result(runs[1])["warnings"])
 
 
+def test_a_model_of_other_cities_is_warned_about(tmp_path: Path) -> None:
+    cities = make_cities()
+    path = save_cities(tmp_path / "world", cities)
+    learnt = {"here": cities.fingerprint(), "elsewhere": "others"}
+    for name, known in learnt.items():
+        save_city_reader(tmp_path / name, tasks=["distance"], data="multi_task", cities=known)
+    runs = [extract(tmp_path, model__id=str(tmp_path / name), cities=str(path), num_cities=30) for name in learnt]
+    doubts = [[text for text in result(run)["warnings"] if "an id is another place" in text] for run in runs]
+    assert doubts[0] == [] and doubts[1][0].startswith(f"the cities of {path} are not those of multi_task")
+
+
 def test_all_checkpoints_with_one_file_each_and_resumed_after_a_kill(tmp_path: Path) -> None:
     cities = save_cities(tmp_path / "world", make_cities())
     training = record_city_training(tmp_path / "runs", steps=[0, 10, 20], tasks=["compass", "crossing"])

@@ -159,15 +159,15 @@ def test_the_final_model_stands_beside_checkpoints_of_other_steps(tmp_path: Path
 def test_the_lineage_of_a_model_from_elsewhere(tmp_path: Path) -> None:
     folder = ModelFolder(save_city_reader(tmp_path / "reader"), "a name")
     assert folder.lineage() == [
-        {"run": None, "name": "reader", "seed": None, "data": None, "tasks": [], "step": None,
+        {"run": None, "name": "reader", "seed": None, "data": None, "cities": None, "tasks": [], "step": None,
          "weights": folder.weights_fingerprint()}
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     "lineage",
-    [[], {}, [{"run": "a"}], "pt1", [{"run": None, "name": None, "seed": "1", "data": None, "tasks": [], "step": None,
-                                      "weights": None}]],
+    [[], {}, [{"run": "a"}], "pt1", [{"run": None, "name": None, "seed": "1", "data": None, "cities": None, "tasks": [],
+                                      "step": None, "weights": None}]],
 )  # fmt: skip
 def test_a_damaged_lineage_is_refused(tmp_path: Path, lineage: object) -> None:
     folder = save_city_reader(tmp_path / "reader")

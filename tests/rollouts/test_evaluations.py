@@ -234,6 +234,20 @@ def test_the_record_says_what_the_model_is(values: dict[str, Any], model: Path) 
     assert manifest["score"]["scorer"].startswith("world-")
 
 
+def test_a_model_of_other_cities_is_warned_about(values: dict[str, Any], tmp_path: Path) -> None:
+    names = ("distance", "compass")
+    for name in names:
+        save_data_set(tmp_path / "world", name, [question(name, number) for number in range(4)], cities="ours")
+    entry = {"run": None, "name": "base", "seed": 1, "data": "multi_task", "tasks": [], "step": 1, "weights": None}
+    model = save_city_model(tmp_path / "model")
+    for cities, num_doubts in (("ours", 0), (None, 0), ("others", 1)):
+        (model / "labkit.json").write_text(json.dumps({"lineage": [entry | {"cities": cities}]}))
+        run = evaluate(values, model__id=str(model), task__data=str(tmp_path / "world"))
+        doubts = [text for text in (run.result() or {})["warnings"] if "not those of multi_task" in text]
+        assert len(doubts) == num_doubts
+    assert doubts[0].endswith("which the model learnt in its training base: an id is another place there")
+
+
 def test_a_compacted_evaluation_keeps_its_values(values: dict[str, Any]) -> None:
     run = evaluate(values, task__num_prompts=5)
     before = read_verdicts(run, run.score_hash).frame.sort("prompt")

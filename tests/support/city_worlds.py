@@ -71,7 +71,15 @@ def save_city_reader(
 ) -> Path:
     """Such a model as a folder; with tasks it says that it was trained on them."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    entry = {"run": None, "name": "taught", "seed": seed, "data": None, "tasks": list(tasks or []), "step": step}
+    entry = {
+        "run": None,
+        "name": "taught",
+        "seed": seed,
+        "data": None,
+        "cities": None,
+        "tasks": list(tasks or []),
+        "step": step,
+    }
     settings = {} if tasks is None else {"lineage": [entry | {"weights": None} | about]}
     save_model(character_model(seed), build_character_tokenizer(), settings, folder)
     return folder

@@ -29,7 +29,15 @@ def question(task: TaskName, number: int) -> Row:
     return task, prompt_text(task, ids), answer
 
 
-def save_data_set(world: Path, name: str, rows: Sequence[Row], *, split: str = "test", **others: Sequence[Row]) -> Path:
+def save_data_set(
+    world: Path,
+    name: str,
+    rows: Sequence[Row],
+    *,
+    split: str = "test",
+    cities: str | None = None,
+    **others: Sequence[Row],
+) -> Path:
     """A data set with one split of these rows, and other splits by their names."""
     splits = {split: rows, **others}
     datasets.disable_progress_bars()
@@ -41,7 +49,7 @@ def save_data_set(world: Path, name: str, rows: Sequence[Row], *, split: str = "
     tasks = tuple(task for task in TASKS if any(row[0] == task for part in splits.values() for row in part))
     manifest = Manifest(
         path=world / name, name=name, tasks=tasks, tokenizer=vocabulary_digest(), id_digits=4, splits=records,
-        recipe={"made": "by hand"}, fingerprint=splits_fingerprint(records),
+        recipe={"made": "by hand", "world": cities}, fingerprint=splits_fingerprint(records),
     )  # fmt: skip
     write_manifest(manifest, world / name)
     return world / name

@@ -21,8 +21,8 @@ BASE_STEP, TUNED_STEP = 1000, 300
 def training(name: str, *, seed: int | None, tasks: Sequence[str], data: str, step: int = TUNED_STEP) -> dict[str, Any]:
     """One entry of a lineage; run and weights follow from the name."""
     return {
-        "run": f"20260101T000000000Z-{name}-000000", "name": name, "seed": seed, "data": data, "tasks": list(tasks),
-        "step": step, "weights": f"weights-of-{name}-{step}",
+        "run": f"20260101T000000000Z-{name}-000000", "name": name, "seed": seed, "data": data, "cities": "cities",
+        "tasks": list(tasks), "step": step, "weights": f"weights-of-{name}-{step}",
     }  # fmt: skip
 
 

@@ -117,7 +117,16 @@ def test_the_final_model_is_found_loaded_and_asked_as_it_was_trained(whole: Run)
     folder = find_model(model)
     assert folder.settings() == {"prompt_preset": "short", "max_new_tokens": 7, "lineage": folder.lineage()}
     assert folder.lineage() == [
-        {"run": whole.id, "name": None, "seed": 3, "data": "countdown", "tasks": [], "step": 12, "weights": None}
+        {
+            "run": whole.id,
+            "name": None,
+            "seed": 3,
+            "data": "countdown",
+            "cities": None,
+            "tasks": [],
+            "step": 12,
+            "weights": None,
+        }
     ]
     assert folder.checkpoint == "final"
     engine = load_engine(folder, model)

@@ -73,9 +73,9 @@ class Watcher:
             raise Interrupted
 
 
-def data_set(world: Path, name: str, first: int, *tasks: TaskName) -> Path:
+def data_set(world: Path, name: str, first: int, *tasks: TaskName, cities: str = "ours") -> Path:
     rows = [question(tasks[number % len(tasks)], first + number) for number in range(65)]
-    return save_data_set(world, name, rows[:53], split="train", validation=rows[53:])
+    return save_data_set(world, name, rows[:53], split="train", cities=cities, validation=rows[53:])
 
 
 def train(runs_dir: Path, data: Path, watcher: Watcher | None = None, **changes: Any) -> Run:
@@ -238,12 +238,23 @@ def test_a_model_goes_on_from_a_run_by_its_name(whole: Run, world: Path) -> None
     base, own = found.lineage()
     assert base == ModelFolder(final_model_dir(whole), "base").lineage()[0]
     assert (base["name"], base["data"], base["tasks"]) == ("base", "multi_task", ["distance", "compass"])
+    assert tuned.manifest["notes"] == ["an epoch is only 4 steps: 53 rows at optimisation.batch_size 16"]
     assert own == {
-        "run": tuned.id, "name": "tuned", "seed": 9, "data": "ftwb1-4", "tasks": ["compass"], "step": 8, "weights": None,
+        "run": tuned.id, "name": "tuned", "seed": 9, "data": "ftwb1-4", "cities": "ours",
+        "tasks": ["compass"], "step": 8, "weights": None,
     }  # fmt: skip
     assert tuned.manifest["parents"][0]["run"] == whole.id
     assert tuned.manifest["base"]["first_weights"] == (whole.result() or {})["weights"]
     assert [len(folder.lineage()) for folder in checkpoint_folders(ModelConfig(id=str(tuned.path)), "all")] == [2] * 5
+
+
+def test_a_model_that_goes_on_with_other_cities_is_warned_about(whole: Run, tmp_path: Path) -> None:
+    other = data_set(tmp_path / "world", "ftwb1-4", 500, "compass", cities="others")
+    tuned = fine_tune(tmp_path / "runs", other, {"id": str(whole.path)})
+    assert tuned.manifest["notes"][-1] == (
+        "the cities of ftwb1-4 are not those of multi_task, which the model learnt in its training base: an id is "
+        "another place there"
+    )
 
 
 def test_a_model_goes_on_from_a_step_of_a_run(whole: Run, world: Path, tmp_path: Path) -> None:

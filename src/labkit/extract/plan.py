@@ -15,6 +15,7 @@ from labkit.extract.files import FINAL, some_cities
 from labkit.extract.selection import Selection, select_cities
 from labkit.models.folder import ModelFolder, checkpoint_folders
 from labkit.tasks.world.cities import Cities, read_cities
+from labkit.tasks.world.lineage import other_cities
 from labkit.tasks.world.text import extraction_format, extraction_positions, extraction_prompt
 
 
@@ -79,13 +80,14 @@ def plan_extraction(config: ExtractConfig, say: Callable[[str], None]) -> Plan:
     chosen = some_cities(cities, selection.rows)
     lineage = found[-1].lineage()
     prompt_format, note = _prompt_format(config, lineage)
-    notes = (*selection.notes, *note)
+    world = cities.fingerprint()
+    notes = (*selection.notes, *note, *other_cities(lineage, world, str(config.cities)))
     for text in notes:
         say(text)
     return Plan(
         folders=folders,
         lineage=lineage,
-        world=cities.fingerprint(),
+        world=world,
         selection=selection,
         chosen=chosen,
         prompt_format=prompt_format,

@@ -34,7 +34,8 @@ from labkit.record.run import Run
 BUILTIN_PREFIX = "builtin:"
 SETTINGS_FILE = "labkit.json"
 _SETTINGS_KEYS = {"prompt_preset", "max_new_tokens", "lineage"}
-_LINEAGE_KEYS = {"run", "name", "seed", "data", "tasks", "step", "weights"}
+_LINEAGE_TEXTS = ("run", "name", "data", "cities", "weights")
+_LINEAGE_KEYS = {*_LINEAGE_TEXTS, "seed", "tasks", "step"}
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 _DOWNLOADED = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
@@ -85,14 +86,15 @@ class ModelFolder:
     def lineage(self) -> list[dict[str, Any]]:
         """The trainings that made this model, the oldest first, as `labkit train` wrote them beside the weights.
 
-        Each has `run`, `name`, `seed`, `data` (name of the data set), `tasks`, `step` and `weights`. A model that comes
-        from elsewhere has one entry, with its folder's name and the fingerprint of its weights.
+        Each has `run`, `name`, `seed`, `data` (name of the data set), `cities` (fingerprint of those that it is about),
+        `tasks`, `step` and `weights`. A model that comes from elsewhere has one entry, with its folder's name and the
+        fingerprint of its weights.
         """
         found = self.settings().get("lineage")
         if found is not None:
             return list(found)
-        unknown: dict[str, Any] = {"run": None, "name": self.path.resolve().name, "seed": None, "data": None}
-        return [{**unknown, "tasks": [], "step": None, "weights": self.weights_fingerprint()}]
+        unknown: dict[str, Any] = dict.fromkeys(("run", "seed", "data", "cities", "step"))
+        return [{**unknown, "tasks": [], "name": self.path.resolve().name, "weights": self.weights_fingerprint()}]
 
     def parents(self) -> list[dict[str, str]]:
         """The run that trained this model, where the folder still lies among its artifacts."""
@@ -267,7 +269,7 @@ def _is_lineage(value: object) -> bool:
             and set(entry) == _LINEAGE_KEYS
             and isinstance(entry["tasks"], list)
             and all(isinstance(task, str) for task in entry["tasks"])
-            and all(entry[key] is None or isinstance(entry[key], str) for key in ("run", "name", "data", "weights"))
+            and all(entry[key] is None or isinstance(entry[key], str) for key in _LINEAGE_TEXTS)
             and all(entry[key] is None or type(entry[key]) is int for key in ("seed", "step"))
             for entry in value
         )

@@ -43,6 +43,8 @@ class Experiment:
     """The runs that made something of it, each `run`, `role`, `hash`."""
     lineage: list[dict[str, Any]]
     """The trainings that made the model, the oldest first."""
+    doubts: Sequence[str]
+    """Why it may make no sense to ask this model this task."""
     checkpoint: str | None
     """Which weights of its training run the model is: `final`, `checkpoint-N`; None for one that is of no run."""
 
@@ -87,7 +89,9 @@ def prepare(config: AskedConfig, say: Callable[[str], None], known: Sequence[Pro
     preset = _preset(config, folder)
     prompts = task.prompts(preset=preset, offset=config.task.offset, num_prompts=config.task.num_prompts)
     joined = _joined(task, known, prompts)
-    for note in task.notes:
+    lineage = folder.lineage()
+    doubts = task.doubts(lineage) if isinstance(task, EvaluatedTask) else ()
+    for note in (*task.notes, *doubts):
         say(note)
     engine = _load(folder, config)
     encoded = [engine.encode(prompt) for prompt in joined.values()]
@@ -104,7 +108,8 @@ def prepare(config: AskedConfig, say: Callable[[str], None], known: Sequence[Pro
         base=_base(config, task, folder, engine) | {"preset": preset, "max_new_tokens": max_new_tokens},
         score={"scorer": task.scorer, "golds": task.data_fingerprint},
         parents=folder.parents(),
-        lineage=folder.lineage(),
+        lineage=lineage,
+        doubts=doubts,
         checkpoint=folder.checkpoint,
     )
 

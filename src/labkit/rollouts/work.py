@@ -91,7 +91,11 @@ class Worker:
         result = summarise(ask, tally) | {
             "timings": self._timings(owed, time.monotonic() - began),
             "tokens": {"prompt": tally.num_prompt_tokens, "generated": tally.num_tokens},
-            "warnings": [*self.experiment.task.notes, *(evaluated.warnings if evaluated else ())],
+            "warnings": [
+                *self.experiment.task.notes,
+                *self.experiment.doubts,
+                *(evaluated.warnings if evaluated else ()),
+            ],
         }
         if evaluated is not None:
             result["evaluations"] = list(evaluated.evaluations)

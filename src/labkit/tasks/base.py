@@ -126,6 +126,10 @@ class EvaluatedTask(Task, Protocol):
     known_text_only: bool
     """Whether a prompt with text that the model's tokenizer does not know is an error, and not worth a remark only."""
 
+    def doubts(self, lineage: Sequence[Mapping[str, Any]]) -> Sequence[str]:
+        """Why it may make no sense to ask a model that these trainings made, the oldest first."""
+        ...
+
     def joined(self, known: Prompt, prompt: Prompt) -> Prompt:
         """One prompt for the same question in two selections of rows, standing wherever either of them does."""
         ...

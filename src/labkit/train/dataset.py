@@ -62,6 +62,7 @@ class DatasetExamples:
         self.task: Task | CityQuestions = CityQuestions()
         self.fingerprint = self._fingerprint(splits)
         self.data_name = self.manifest.name if self.manifest else self.path.resolve().name
+        self.cities = self.manifest.cities if self.manifest else None
         there = set(self._validation["task_type"])
         known = tuple(name for name in TASKS if name in there)
         self.tasks: Sequence[str] = self.manifest.tasks if self.manifest else known

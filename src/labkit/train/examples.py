@@ -50,6 +50,8 @@ class Examples(Protocol):
     """Examples that there are; None where they are generated without end."""
     data_name: str
     """What the lineage of a trained model says that it learnt from."""
+    cities: str | None = None
+    """Fingerprint of the cities that they are about; None where they are about none, or nothing says which."""
     tasks: Sequence[str] = ()
     """The named tasks that are trained, in the canonical order. Rows of others may remind a model of what it knows."""
 

@@ -28,6 +28,7 @@ from labkit.record.files import (
 from labkit.record.identity import describe_difference
 from labkit.record.manifest import manifest
 from labkit.record.run import Ask, Run, create_run
+from labkit.tasks.world.lineage import other_cities
 from labkit.train.checkpoints import newest_checkpoint
 from labkit.train.evaluation import Evaluation
 from labkit.train.examples import Examples, load_examples
@@ -191,6 +192,7 @@ def _folder_settings(run: Run, training: _Training, step: int) -> dict[str, Any]
         "name": run.manifest["name"],
         "seed": config.seed,
         "data": examples.data_name,
+        "cities": examples.cities,
         "tasks": list(examples.tasks),
         "step": step,
         "weights": None,
@@ -228,6 +230,11 @@ def _base(training: _Training) -> dict[str, Any]:
 def _manifest(resolved: Resolved[TrainConfig], training: _Training) -> dict[str, Any]:
     engine, examples, parent = training.engine, training.examples, training.parent
     first_prompt = examples.first_prompt(engine)
+    lineage = parent.lineage() if parent else []
+    notes = [
+        *examples.notes(resolved.config.optimisation.batch_size),
+        *other_cities(lineage, examples.cities, examples.data_name),
+    ]
     return manifest(
         resolved,
         base=_base(training),
@@ -236,7 +243,7 @@ def _manifest(resolved: Resolved[TrainConfig], training: _Training) -> dict[str,
         engine={"name": engine.name, "version": engine.version, **engine.describe()},
         first_prompt=(first_prompt.text, first_prompt.token_ids),
         parents=parent.parents() if parent else [],
-        lineage=parent.lineage() if parent else [],
+        lineage=lineage,
         num_steps=training.plan.num_steps,
-        notes=list(examples.notes(resolved.config.optimisation.batch_size)),
+        notes=notes,
     )

@@ -477,5 +477,6 @@ def test_the_world_says_what_it_was_made_from(world: Path) -> None:
     assert (len(cities), int(cities.is_atlantis.sum()), cities.id_digits) == (92, 12, 3)
     recipe = read_manifest(world / "inside").recipe
     assert (recipe["world"], recipe["seed"]) == (cities.fingerprint(), 42)
+    assert {read_manifest(world / name).cities for name in ("inside", "multi_task")} == {cities.fingerprint()}
     text = stored(world / "crossing", "test")[0]["text"]
     assert re.fullmatch(r"cross\(c_\d{3},c_\d{3};c_\d{3},c_\d{3}\)=(TRUE|FALSE)", compact(text))

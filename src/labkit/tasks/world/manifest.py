@@ -56,6 +56,12 @@ class Manifest:
     """Hash of the rows of all splits."""
 
     @property
+    def cities(self) -> str | None:
+        """Fingerprint of the cities that it is about; None where its recipe does not say."""
+        found = self.recipe.get("world")
+        return found if isinstance(found, str) else None
+
+    @property
     def config_digest(self) -> str:
         """16 hex digits that two data sets share exactly when they were made from the same recipe."""
         return stable_digest(dict(self.recipe))

@@ -109,6 +109,7 @@ class _Plan:
             "kind": "mixed",
             "version": COMPOSITION_VERSION,
             "name": name,
+            "world": self.origin.cities,
             "seed": self.config.seed,
             "parts": [[part.source, dict(part.sizes)] for part in parts],
             "sources": {part.source: self.sets[part.source].digest for part in parts},

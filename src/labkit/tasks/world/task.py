@@ -14,6 +14,7 @@ from labkit.config.base import stable_digest
 from labkit.config.world import TASKS, evaluation_names
 from labkit.errors import InputError
 from labkit.tasks.base import Prompt, Score, Summary
+from labkit.tasks.world.lineage import other_cities
 from labkit.tasks.world.manifest import Manifest, check_world_folder, data_set_folders, name_hint, read_manifest
 from labkit.tasks.world.scoring import SCORER, score_prompt
 from labkit.tasks.world.stored_rows import StoredRows, chosen_rows, read_stored
@@ -99,6 +100,11 @@ class WorldTask:
             f"{question} is {known.gold['truth']} in row {other_row} of {other} and {truth} in row {row} of {evaluation}",
             f"the data sets of {self._data} are of different worlds: build all of them again with labkit data build",
         )
+
+    def doubts(self, lineage: Sequence[Mapping[str, Any]]) -> Sequence[str]:
+        """A warning where the model learnt of other cities."""
+        asked = dict.fromkeys(manifest.cities for manifest in self._sets.values())
+        return [text for cities in asked for text in other_cities(lineage, cities, str(self._data))]
 
     def score(self, prompt: Prompt, text: str) -> Score:
         """Read the answer after the prompt's `=` and measure it by the rules of its task (`scoring.score_row`)."""
