@@ -112,12 +112,28 @@ def test_markdown_escapes_bars_and_keeps_notes():
     assert text.splitlines() == ["**demo**", "", "| arm | errors |", "| --- | --- |", r"| a\|b c | – |", "", "- torn"]
 
 
+@pytest.mark.parametrize(
+    ("numbers", "texts"),
+    [
+        ([0.0, 1.0063, 0.4549, None, -0.003], ["0.000", "1.006", "0.455", "–", "-0.003"]),
+        ([344.07, 97.5, 1234.56], ["344", "98", "1235"]),
+        ([0.7044, 0.05], ["0.704", "0.050"]),
+        ([0.0003, 0.02], ["0.0003", "0.02"]),
+        ([2.5e9, 3.0], ["2.5e+09", "3"]),
+        ([8, 12.5], ["8", "12.50"]),
+    ],
+)
+def test_numbers_of_a_column_have_the_same_decimals(numbers, texts):
+    rows = [{"x": number} for number in numbers]
+    assert [text for (text,) in make_table(columns=["x"], rows=rows).texts(["x"])] == texts
+
+
 def test_latex_escapes_what_it_would_read_as_commands():
     table = make_table(
         title="100% _x_", columns=["arm", "pass@1"], rows=[{"arm": r"a_b&c#d$e{f}~g^h\i", "pass@1": 0.5}]
     )
     lines = render([table], "latex").splitlines()
-    assert r"a\_b\&c\#d\$e\{f\}\textasciitilde{}g\textasciicircum{}h\textbackslash{}i & 0.5 \\" in lines
+    assert r"a\_b\&c\#d\$e\{f\}\textasciitilde{}g\textasciicircum{}h\textbackslash{}i & 0.500 \\" in lines
     assert r"\caption{100\% \_x\_}" in lines
     assert [line for line in lines if line.endswith("rule")] == [r"\toprule", r"\midrule", r"\bottomrule"]
     assert r"\begin{tabular}{lr}" in lines

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, get_args
 
 from labkit.errors import ConfigError
-from labkit.report.table import Cell, Table, cell_text
+from labkit.report.table import Cell, Table
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -72,7 +72,8 @@ def to_json(tables: Sequence[Table]) -> str:
 def fitting_columns(table: Table, width: int) -> list[str]:
     """The columns that a terminal of `width` shows: all, or as many as fit after leaving expendable ones out."""
     columns = list(table.folded_columns())
-    widths = {column: max(map(len, (column, *(cell_text(row, column) for row in table.rows)))) for column in columns}
+    cells = zip(columns, *table.texts(columns), strict=True)
+    widths = {column: max(map(len, texts)) for column, texts in zip(columns, cells, strict=True)}
     for column in table.expendable:
         if sum(widths[name] + _GAP for name in columns) <= width + _GAP:
             break
@@ -93,8 +94,8 @@ def drawn(table: Table, width: int) -> Group:
     for column in columns:
         is_text = any(isinstance(row[column], str) for row in table.rows)
         drawing.add_column(Text(column), justify="left" if is_text else "right", overflow="fold")
-    for row in table.rows:
-        drawing.add_row(*(Text(cell_text(row, column)) for column in columns))
+    for texts in table.texts(columns):
+        drawing.add_row(*map(Text, texts))
     hidden = [column for column in table.folded_columns() if column not in columns]
     left_out = [f"not shown for want of width: {', '.join(hidden)}"] if hidden else []
     notes = [Text(f"  {note}", style="dim") for note in table.notes + left_out]
@@ -131,7 +132,7 @@ def _plain(value: Cell) -> str:
 
 def _markdown(table: Table) -> str:
     columns = list(table.folded_columns())
-    lines = [columns, *([cell_text(row, column) for column in columns] for row in table.rows)]
+    lines = [columns, *table.texts(columns)]
     shown = ["| " + " | ".join(_one_line(cell).replace("|", r"\|") for cell in line) + " |" for line in lines]
     shown.insert(1, "|" + " --- |" * len(columns))
     notes = [f"- {note}" for note in table.notes]
@@ -142,7 +143,7 @@ def _latex(table: Table) -> str:
     """A booktabs table; the preamble needs `\\usepackage{booktabs}`."""
     columns = list(table.folded_columns())
     shape = "".join("l" if any(isinstance(row[column], str) for row in table.rows) else "r" for column in columns)
-    rows = [" & ".join(_escape(cell_text(row, column)) for column in columns) + r" \\" for row in table.rows]
+    rows = [" & ".join(map(_escape, texts)) + r" \\" for texts in table.texts(columns)]
     return "\n".join(
         [
             *(f"% {_one_line(note)}" for note in table.notes),

@@ -99,7 +99,7 @@ def cka_table(
         for first, second, layers in pairs
         for number in layers
     ]
-    expendable = ["run_a", "run_b", "checkpoint_a", "checkpoint_b", "seed_a", "seed_b"]
+    expendable = [f"{name}_{side}" for name in ("run", "checkpoint", "seed", "tasks") for side in "ab"] + ["num_cities"]
     return Table("cka", "how alike hidden states are", _CKA_COLUMNS, rows, notes, expendable)
 
 

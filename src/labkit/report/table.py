@@ -44,9 +44,18 @@ class Table:
             if not (end in ("low", "high") and stem in known):
                 yield column
 
+    def texts(self, columns: Sequence[str]) -> list[list[str]]:
+        """The rows of these columns for people: numbers of a column without intervals have as many decimals each."""
+        forms = {column: _form([row[column] for row in self.rows]) for column in columns}
+        return [[cell_text(row, column, forms[column]) for column in columns] for row in self.rows]
 
-def cell_text(row: Mapping[str, Cell], column: str) -> str:
-    """A cell for people: a rate as `0.531 [0.45, 0.61]`, a large mean as `76.9 [70.1, 83.7]`, nothing as an en dash."""
+
+def cell_text(row: Mapping[str, Cell], column: str, form: str = ".4g") -> str:
+    """A cell for people: a rate as `0.531 [0.45, 0.61]`, a large mean as `76.9 [70.1, 83.7]`, nothing as an en dash.
+
+    Args:
+        form: of a number without an interval
+    """
     value = row[column]
     low, high = row.get(f"{column}_low"), row.get(f"{column}_high")
     if isinstance(value, float) and isinstance(low, float) and isinstance(high, float):
@@ -59,7 +68,17 @@ def cell_text(row: Mapping[str, Cell], column: str) -> str:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:{form}}" if isinstance(value, float) else str(value)
+
+
+def _form(cells: Sequence[Cell]) -> str:
+    """As many decimals as show four digits of the largest number, or three of a fraction; four significant digits each
+    where some number would read as 0 and is not."""
+    sizes = [abs(cell) for cell in cells if isinstance(cell, float) and cell]
+    if not sizes or max(sizes) >= 1e7:
+        return ".4g"
+    decimals = max(0, 3 - math.floor(math.log10(max(1.0, *sizes))))
+    return f".{decimals}f" if min(sizes) >= 0.5 * 10**-decimals else ".4g"
 
 
 def _finite(value: Cell) -> Cell:

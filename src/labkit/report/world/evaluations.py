@@ -24,8 +24,8 @@ _MEASURED = (
     "mean_parsed",
 )
 _EXPENDABLE = (
-    *("data", "split", "decoding", "run", "seed", "checkpoint", "mean_parsed", "num_rollouts", "median"),
-    *("parse_rate", "kind", "task"),
+    *("data", "split", "decoding", "run", "seed", "checkpoint", "mean_parsed", "num_rollouts", "median", "kind"),
+    "task",
 )
 _NOTE = "mean counts an unreadable answer at its task's failure value; mean_parsed leaves it out"
 
