@@ -47,6 +47,24 @@ def test_curves_have_their_axis_and_legend(tmp_path):
     assert {"greedy", "warm", "k", "1", "2"} <= set(found)
 
 
+def test_a_logarithmic_axis(tmp_path):
+    path = tmp_path / "figure.svg"
+    errors = Figure(
+        "errors", "step", [(0, "0"), (9, "9")], 5000, [Series("base", [0, 9], [3820, 41])], y_lower=20, is_log=True
+    )
+    save_figures([errors], path)
+    assert [text for text in texts(path) if text.isdecimal()][2:] == [
+        "20",
+        "50",
+        "100",
+        "200",
+        "500",
+        "1000",
+        "2000",
+        "5000",
+    ]
+
+
 @pytest.mark.parametrize("suffix", [".svg", ".png", ".html"])
 def test_the_same_figure_is_the_same_bytes(tmp_path, suffix):
     paths = [tmp_path / f"{name}{suffix}" for name in "ab"]

@@ -55,7 +55,7 @@ def test_steps_done_again_after_a_resume_count_once(tmp_path):
     ("values", "ends"),
     [
         ([0.5, 3.5], (0, 4)),
-        ([3e-4, 1e-5], (0, 3e-4)),
+        ([3e-4, 5e-5], (0, 3e-4)),
         ([-0.5, 0.5], (-0.6, 0.6)),
         ([0.0], (0, 0.2)),
         ([-2.0], (-2, 0.5)),
@@ -67,6 +67,26 @@ def test_the_axis_holds_every_value(tmp_path, values, ends):
     assert figure.y_lower <= min(values) <= max(values) <= figure.y_upper
     assert (figure.y_lower, figure.y_upper) == pytest.approx(ends)
     assert len(drawing(figure, 80).plain.splitlines()) > 20
+
+
+@pytest.mark.parametrize(
+    ("values", "ticks"),
+    [
+        ([3820.0, 41.0, 130.0], [20, 50, 100, 200, 500, 1000, 2000, 5000]),
+        ([1e6, 0.3], [0.2, 1, 10, 100, 1000, 1e4, 1e5, 1e6]),
+        ([200.0, 5.0], [5, 10, 20, 50, 100, 200]),
+    ],
+)
+def test_errors_that_fall_far_have_a_logarithmic_axis(tmp_path, values, ticks):
+    metrics = [
+        {"step": step, "eval_distance": value, "learning_rate": 1 / 100**step} for step, value in enumerate(values)
+    ]
+    figure, rate = training_figures([record_training(tmp_path, metrics=metrics)])
+    assert figure.is_log and not rate.is_log
+    assert figure.y_lower <= min(values) <= max(values) <= figure.y_upper
+    assert figure.y_ticks == pytest.approx([tick for tick in ticks if tick != 0.2])
+    lines = drawing(figure, 80).plain.splitlines()
+    assert len(lines) > 20 and lines[2].split("┤")[0].strip() in ("5,000", "1,000,000", "200")
 
 
 def test_a_run_that_logged_nothing_has_no_figure(tmp_path):

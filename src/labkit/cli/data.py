@@ -161,8 +161,20 @@ def _table(world: str, manifests: Iterable[Manifest]) -> Table:
 
     digest = vocabulary_digest()
     rows = [_row(manifest) | {"tokenizer_ok": manifest.tokenizer == digest} for manifest in manifests]
-    notes = ["overlap: rows of test and validation that ask the same question as a training row"] if rows else []
-    return Table("data", f"data sets in {world}", (*_COLUMNS, "tokenizer_ok"), rows, notes, expendable=_EXPENDABLE)
+    notes = [
+        "overlap: rows of test and validation that ask the same question as a training row",
+        "repeats: training rows that ask the same question as an earlier one",
+    ]
+    if not all(row["tokenizer_ok"] for row in rows):
+        notes.append("tokenizer_ok: no, where its rows were written for another vocabulary than this labkit's")
+    return Table(
+        "data",
+        f"data sets in {world}",
+        (*_COLUMNS, "tokenizer_ok"),
+        rows,
+        notes if rows else [],
+        expendable=_EXPENDABLE,
+    )
 
 
 def _row(manifest: Manifest) -> dict[str, Cell]:

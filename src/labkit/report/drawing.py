@@ -98,11 +98,13 @@ def _curves(figure: Figure) -> altair.Chart:
     )
     few = max((len(series.xs) for series in figure.series), default=0) <= _MOST_POINTS_WITH_DOTS
     chart = alt.Chart(alt.InlineData(values=points), title=_title(figure.title), width=_WIDTH, height=_HEIGHT)
-    scale = alt.Scale(domain=[figure.y_lower, figure.y_upper], nice=False)
+    kind: dict[str, Any] = {"type": "log"} if figure.is_log else {}
+    scale = alt.Scale(domain=[figure.y_lower, figure.y_upper], nice=False, **kind)
+    heights = {"values": figure.y_ticks, "format": "~g"} if figure.is_log else {"tickCount": 5}
     palette = [CURVES[index % len(CURVES)] for index in range(len(labels))]
     drawn: alt.Chart = chart.mark_line(point=few, clip=not few, strokeWidth=2).encode(
         x=alt.X("x:Q", title=figure.x_label, axis=axis, scale=alt.Scale(domain=_ends(figure), nice=False)),
-        y=alt.Y("y:Q", title=figure.y_label or None, scale=scale, axis=alt.Axis(tickCount=5, minExtent=52)),
+        y=alt.Y("y:Q", title=figure.y_label or None, scale=scale, axis=alt.Axis(**heights, minExtent=52)),
         color=alt.Color("curve:N", title=None, sort=labels, scale=alt.Scale(domain=labels, range=palette)),
     )
     return drawn

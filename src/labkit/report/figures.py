@@ -10,6 +10,11 @@ from dataclasses import dataclass
 from labkit.report.colours import ScaleName
 from labkit.report.table import Table
 
+_NUM_SPACES = 5
+"""Between the ticks of a linear axis."""
+_FEW_POWERS = 4
+"""Powers of ten on a logarithmic axis that leaves room for ticks between them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Series:
@@ -34,6 +39,19 @@ class Figure:
     y_lower: float = 0.0
     y_format: str = ".2f"
     """How a tick of the y axis is written."""
+    is_log: bool = False
+    """Whether the y axis is logarithmic; then it ends, as every value is, above 0."""
+
+    @property
+    def y_ticks(self) -> list[float]:
+        """Positions of the y axis: six at equal distances, or 1, 2 and 5 times the powers of ten of a logarithmic one."""
+        if not self.is_log:
+            height = self.y_upper - self.y_lower
+            return [self.y_lower + height * step / _NUM_SPACES for step in range(_NUM_SPACES + 1)]
+        powers = range(math.floor(math.log10(self.y_lower)), math.ceil(math.log10(self.y_upper)) + 1)
+        factors = (1, 2, 5) if len(powers) <= _FEW_POWERS else (1,)
+        ticks = [factor * 10.0**power for power in powers for factor in factors]
+        return [tick for tick in ticks if self.y_lower <= tick * (1 + 1e-9) and tick <= self.y_upper * (1 + 1e-9)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,13 @@
 """Figures in the terminal, by plotext. The only module that knows it.
 
 plotext 6 has one global figure, ignores NO_COLOR and cuts its size to the terminal's; its legend covers curves and its
-log axis collapses under explicit ticks. So sizes and colours are set here, the legend stands below, axes are linear.
+log axis collapses under explicit ticks. So sizes and colours are set here, the legend stands below, and what a logarithmic
+axis shows are logarithms on a linear one.
 """
 
 from __future__ import annotations
 
+import math
 import string
 import sys
 from collections.abc import Sequence
@@ -19,7 +21,6 @@ from labkit.report.figures import Figure
 MIN_WIDTH = 60
 _PIPED_WIDTH = 100
 _HEIGHT = 20
-_NUM_Y_TICKS = 5
 _MOST_LETTERS = 12
 """Letters on a long curve: on every point they would bury it."""
 _COLOURS = (12, 10, 9, 14, 13, 11, 4, 2, 1, 6, 5, 3)
@@ -42,19 +43,19 @@ def drawing(figure: Figure, width: int, height: int = _HEIGHT) -> Text:
     plot.clear.all()
     plot.theme("simple")
     plot.plot_size(width, height)
+    height_of = math.log10 if figure.is_log else float
     for index, series in enumerate(figure.series):
         line = plotext.marker("hd", pixel=_colour(index))
-        plot.draw(plot.signal(series.xs, series.ys, marker=line).lines(True))
+        plot.draw(plot.signal(series.xs, list(map(height_of, series.ys)), marker=line).lines(True))
     # Letters over all lines: curves stay apart without colour too.
     for index, series in enumerate(figure.series):
-        xs, ys = _some(series.xs), _some(series.ys)
+        xs, ys = _some(series.xs), _some(list(map(height_of, series.ys)))
         plot.draw(plot.signal(xs, ys, marker=plotext.marker(_letter(index), pixel=_colour(index))))
     positions, labels = zip(*figure.x_ticks, strict=True) if figure.x_ticks else ((), ())
     plot.ruler("x").ticks(list(positions), list(labels))
-    height_of_axis = figure.y_upper - figure.y_lower
-    y_ticks = [figure.y_lower + height_of_axis * step / _NUM_Y_TICKS for step in range(_NUM_Y_TICKS + 1)]
-    plot.ruler("y").lim(figure.y_lower, figure.y_upper).ticks(
-        y_ticks, [format(value, figure.y_format) for value in y_ticks]
+    ticks = figure.y_ticks
+    plot.ruler("y").lim(height_of(figure.y_lower), height_of(figure.y_upper)).ticks(
+        list(map(height_of, ticks)), [format(value, figure.y_format) for value in ticks]
     )
     plot.label(figure.x_label, "x")
     # The title stands above the plot, where a long one is whole.

@@ -14,6 +14,9 @@ from labkit.report.figures import Figure, Series
 _ALWAYS = ("loss", "learning_rate")
 _EVALUATION_PREFIX = "eval_"
 _NUM_TICKS = 5
+_LOG_FROM = 10
+"""The axis is logarithmic where the largest value is so many times the smallest, as errors of a training are: the failure
+value of the first unreadable answers would press all that follows to the ground."""
 
 Curves = Mapping[str, tuple[list[float], list[float]]]
 """Steps and values of each metric."""
@@ -76,11 +79,22 @@ def _figure(name: str, curves: Mapping[str, tuple[list[float], list[float]]]) ->
     last = max(step for xs, _ in curves.values() for step in xs)
     spacing = _nice(max(last, 1) / _NUM_TICKS)
     ticks = [(spacing * number, f"{spacing * number:.12g}") for number in range(math.floor(last / spacing) + 1)]
+    is_log = name != "learning_rate" and max(values) >= _LOG_FROM * min(values) > 0
+    lower, upper = _log_ends(values) if is_log else _linear_ends(values)
+    series = [Series(label, xs, ys) for label, (xs, ys) in curves.items()]
+    return Figure(name, "step", ticks, upper, series, y_label=name, y_lower=lower, y_format=",.7g", is_log=is_log)
+
+
+def _linear_ends(values: Sequence[float]) -> tuple[float, float]:
     spacing = _nice((max(*values, 0.0) - min(*values, 0.0)) / _NUM_TICKS or 0.2)
     upper = spacing * math.ceil(round(max(*values, 0.0) / spacing, 9)) or spacing
-    lower = spacing * math.floor(round(min(*values, 0.0) / spacing, 9))
-    series = [Series(label, xs, ys) for label, (xs, ys) in curves.items()]
-    return Figure(name, "step", ticks, upper, series, y_label=name, y_lower=lower, y_format=".3g")
+    return spacing * math.floor(round(min(*values, 0.0) / spacing, 9)), upper
+
+
+def _log_ends(values: Sequence[float]) -> tuple[float, float]:
+    below, above = (10.0 ** math.floor(math.log10(end)) for end in (min(values), max(values)))
+    lower = next(factor * below for factor in (5, 2, 1) if factor * below <= min(values))
+    return lower, next(factor * above for factor in (1, 2, 5, 10) if factor * above >= max(values))
 
 
 def _nice(spacing: float) -> float:

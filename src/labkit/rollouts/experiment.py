@@ -19,6 +19,8 @@ from labkit.tasks.countdown.presets import DEFAULT_PRESET
 from labkit.tasks.registry import load_task
 
 DEFAULT_MAX_NEW_TOKENS = 1024
+_MANY_PROMPTS = 20_000
+"""So many take a second or more to encode."""
 
 AskedConfig = SweepConfig | EvalConfig
 """A config that says how many rollouts of which arms are wanted."""
@@ -94,6 +96,8 @@ def prepare(config: AskedConfig, say: Callable[[str], None], known: Sequence[Pro
     for note in (*task.notes, *doubts):
         say(note)
     engine = _load(folder, config)
+    if len(joined) >= _MANY_PROMPTS:
+        say(f"encoding {len(joined):,} prompts")
     encoded = [engine.encode(prompt) for prompt in joined.values()]
     _check_text_is_known(task, encoded, engine, say)
     max_new_tokens = _max_new_tokens(config, task, folder)
