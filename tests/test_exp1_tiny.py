@@ -29,8 +29,8 @@ MIXTURES = ("ftwb1-1", "ftwb1-3", "ftwb1-4", "ftwb2-2", "ftwb2-8", "ftwb2-15")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished experiment: the one that LABKIT_EXP1_TINY names, or a new one."""
-    if given := os.environ.get("LABKIT_EXP1_TINY"):
+    """A finished experiment: the one that EXP1_TINY names, or a new one."""
+    if given := os.environ.get("EXP1_TINY"):
         return Path(given)
     folder = tmp_path_factory.mktemp("exp1") / "tiny"
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
