@@ -35,6 +35,8 @@ class Stopwatch:
 
     def advanced(self, num_rows: int) -> None: ...
 
+    def doing(self, what: str) -> None: ...
+
     def finished(self, planned: PlannedSet, built: bool) -> None:
         seconds, num_rows = time.perf_counter() - self._began, sum(planned.sizes.values())
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
