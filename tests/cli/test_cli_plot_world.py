@@ -147,3 +147,12 @@ def test_without_the_extra_nothing_is_drawn_and_the_machine_cannot(tmp_path, mon
 def test_help_names_every_value():
     text = "".join(run_plot("heatmap", "-h").stdout.split())
     assert all(word in text for word in ("improvement|difference|cka", "ftwb1|ftwb2", "monotone|published"))
+
+
+def test_what_a_picture_lacks_is_said():
+    done = run_plot("heatmap", CKA, "--value", "cka")
+    assert (
+        isinstance(done.exception, ConfigError) and done.exception.hint == f"a table of CKA is given with --cka {CKA}"
+    )
+    done = run_plot("heatmap", FILES[1], "--value", "difference")
+    assert "there are none of ftwb1" in done.exception.hint

@@ -68,8 +68,19 @@ def test_a_narrow_terminal_leaves_expendable_columns_out_and_says_so(capsys, mon
 
 def test_a_wide_terminal_shows_every_column():
     table = make_table(expendable=["errors", "run"])
-    assert fitting_columns(table, 400) == ["run", "arm", "pass@1", "errors"]
-    assert fitting_columns(table, 50) == ["arm", "pass@1"]
+    assert fitting_columns(table, 400) == (["run", "arm", "pass@1", "errors"], [])
+    assert fitting_columns(table, 50) == (["arm", "pass@1"], [])
+
+
+def test_what_tells_rows_apart_stays_on_a_narrow_terminal():
+    rows = [
+        {"run": f"a run {number}", "arm": "greedy", "rate": 0.5, "rate_low": 0.4, "rate_high": 0.6} for number in (1, 2)
+    ]
+    columns = ["run", "arm", "rate", "rate_low", "rate_high"]
+    table = make_table(columns=columns, rows=rows, expendable=["run", "arm", "rate_low"])
+    assert fitting_columns(table, 30) == (["run", "rate"], [])
+    assert fitting_columns(table, 20) == (["run", "rate"], ["rate"])
+    assert table.texts(["rate"], bare=["rate"]) == [["0.500"], ["0.500"]]
 
 
 def test_a_narrow_interval_keeps_a_digit_more():

@@ -74,6 +74,7 @@ def test_the_axis_holds_every_value(tmp_path, values, ends):
     [
         ([3820.0, 41.0, 130.0], [20, 50, 100, 200, 500, 1000, 2000, 5000]),
         ([1e6, 0.3], [0.2, 1, 10, 100, 1000, 1e4, 1e5, 1e6]),
+        ([6e15, 0.0, 3.0], [1e3, 1e6, 1e9, 1e12, 1e15]),
         ([200.0, 5.0], [5, 10, 20, 50, 100, 200]),
     ],
 )
@@ -83,10 +84,26 @@ def test_errors_that_fall_far_have_a_logarithmic_axis(tmp_path, values, ticks):
     ]
     figure, rate = training_figures([record_training(tmp_path, metrics=metrics)])
     assert figure.is_log and not rate.is_log
-    assert figure.y_lower <= min(values) <= max(values) <= figure.y_upper
+    assert figure.y_lower <= min(value for value in values if value) <= max(values) <= figure.y_upper
     assert figure.y_ticks == pytest.approx([tick for tick in ticks if tick != 0.2])
+    assert figure.y_label.endswith("(0 at the bottom)") == (0.0 in values)
     lines = drawing(figure, 80).plain.splitlines()
-    assert len(lines) > 20 and lines[2].split("┤")[0].strip() in ("5,000", "1,000,000", "200")
+    assert len(lines) > 20 and any("5,000" in line or "1,000,000" in line or "200" in line for line in lines)
+
+
+def test_rates_are_drawn_from_0_to_1_whatever_they_are(tmp_path):
+    metrics = [{"step": step, "eval_accuracy": 0.01 + step / 9, "eval_compass": 0.9} for step in range(2)]
+    figures = training_figures([record_training(tmp_path, metrics=metrics)])
+    assert [(figure.y_lower, figure.y_upper, figure.is_log) for figure in figures] == [(0.0, 1.0, False)] * 2
+
+
+def test_a_run_has_one_letter_in_all_figures(tmp_path):
+    first = record_training(tmp_path, metrics=[{"step": 1, "loss": 1.0}])
+    second = record_training(tmp_path, metrics=[{"step": 1, "loss": 1.0, "eval_loss": 2.0}])
+    loss, alone = training_figures([first, second])
+    assert [number for number, _ in loss.numbered()] == [0, 1]
+    assert [number for number, _ in alone.numbered()] == [1]
+    assert drawing(alone, 80).plain.splitlines()[-1].split() == ["b", second.id]
 
 
 def test_a_run_that_logged_nothing_has_no_figure(tmp_path):

@@ -118,6 +118,7 @@ def _report(
     elif kinds:
         say(f"there is nothing to report of kind {' or '.join(kinds)}")
     elif not found.notes:
-        say(f"there is nothing to report under {runs_dir}; labkit sample and labkit perturb make runs")
+        what = f"there is nothing to report under {runs_dir}" if runs_dir.is_dir() else f"there is no folder {runs_dir}"
+        say(f"{what}; labkit sample and labkit perturb make runs")
     for note in found.notes:
         say(f"note: {note}")

@@ -94,11 +94,14 @@ def _refuse_idle_steps(resolved: Any) -> None:
 def _say_plan(config: Any, *, as_json: bool) -> None:
     from labkit.cli.console import say
     from labkit.train.examples import load_examples
+    from labkit.train.parent import check_parent, find_parent, training_notes
     from labkit.train.plan import plan_training
 
     examples = load_examples(config.examples, config.seed, config.evaluation.num_prompts)
     plan = plan_training(config, examples.num_rows)
-    for note in examples.notes(config.optimisation.batch_size):
+    parent = find_parent(config)
+    check_parent(parent, examples)
+    for note in training_notes(config, parent, examples):
         say(note)
     num_evaluations = len(plan.evaluation_steps) if config.evaluation.num_prompts else 0
     if as_json:

@@ -97,7 +97,7 @@ class WorldTask(Config):
     evaluations: tuple[str, ...] | None = None
     """Names of the data sets to ask from; null is every task on Atlantis, every task, and `multi_task`, as far as they
     are there."""
-    split: Split = "test"
+    split: Literal["train", "validation", "test"] = "test"
     """Which split of each."""
     offset: Annotated[int, Field(ge=0)] = 0
     """Rows of each evaluation to pass over."""

@@ -88,7 +88,7 @@ def _curves(figure: Figure) -> altair.Chart:
 
     labels = [series.label for series in figure.series]
     points = [
-        {"curve": series.label, "x": x, "y": y}
+        {"curve": series.label, "x": x, "y": max(y, figure.y_lower) if figure.is_log else y}
         for series in figure.series
         for x, y in zip(series.xs, series.ys, strict=True)
     ]
@@ -101,7 +101,7 @@ def _curves(figure: Figure) -> altair.Chart:
     kind: dict[str, Any] = {"type": "log"} if figure.is_log else {}
     scale = alt.Scale(domain=[figure.y_lower, figure.y_upper], nice=False, **kind)
     heights = {"values": figure.y_ticks, "format": "~g"} if figure.is_log else {"tickCount": 5}
-    palette = [CURVES[index % len(CURVES)] for index in range(len(labels))]
+    palette = [CURVES[number % len(CURVES)] for number, _ in figure.numbered()]
     drawn: alt.Chart = chart.mark_line(point=few, clip=not few, strokeWidth=2).encode(
         x=alt.X("x:Q", title=figure.x_label, axis=axis, scale=alt.Scale(domain=_ends(figure), nice=False)),
         y=alt.Y("y:Q", title=figure.y_label or None, scale=scale, axis=alt.Axis(**heights, minExtent=52)),

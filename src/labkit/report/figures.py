@@ -14,6 +14,8 @@ _NUM_SPACES = 5
 """Between the ticks of a linear axis."""
 _FEW_POWERS = 4
 """Powers of ten on a logarithmic axis that leaves room for ticks between them."""
+_MANY_POWERS = 8
+"""Powers of ten on a logarithmic axis that has no room for a tick at each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,8 @@ class Series:
     label: str
     xs: Sequence[float]
     ys: Sequence[float]
+    number: int | None = None
+    """Which colour and letter it has, the same in every figure that is about several; None is its place in its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,11 @@ class Figure:
     y_format: str = ".2f"
     """How a tick of the y axis is written."""
     is_log: bool = False
-    """Whether the y axis is logarithmic; then it ends, as every value is, above 0."""
+    """Whether the y axis is logarithmic; then it begins above 0, and smaller values stand at its beginning."""
+
+    def numbered(self) -> list[tuple[int, Series]]:
+        """The curves with the numbers of their colours and letters."""
+        return [(place if series.number is None else series.number, series) for place, series in enumerate(self.series)]
 
     @property
     def y_ticks(self) -> list[float]:
@@ -48,7 +56,8 @@ class Figure:
         if not self.is_log:
             height = self.y_upper - self.y_lower
             return [self.y_lower + height * step / _NUM_SPACES for step in range(_NUM_SPACES + 1)]
-        powers = range(math.floor(math.log10(self.y_lower)), math.ceil(math.log10(self.y_upper)) + 1)
+        lowest, highest = math.floor(math.log10(self.y_lower)), math.ceil(math.log10(self.y_upper))
+        powers = range(lowest, highest + 1, 1 + (highest - lowest) // _MANY_POWERS)
         factors = (1, 2, 5) if len(powers) <= _FEW_POWERS else (1,)
         ticks = [factor * 10.0**power for power in powers for factor in factors]
         return [tick for tick in ticks if self.y_lower <= tick * (1 + 1e-9) and tick <= self.y_upper * (1 + 1e-9)]

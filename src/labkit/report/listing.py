@@ -31,7 +31,7 @@ def runs_table(runs_dir: Path, *, command: str | None = None, limit: int | None 
     notes: list[str] = []
     rows = list(_rows(newest, notes))
     notes += [f"{path} holds rows but no run.json: restore it from a copy" for path in headless_paths(runs_dir)]
-    expendable = ("name", "created", "task", "asked", "command")
+    expendable = ("name", "created", "task", "asked", "model")
     return Table("runs", f"runs in {runs_dir}", _COLUMNS, rows, notes, expendable)
 
 

@@ -19,8 +19,8 @@ from labkit.record.run import Run, open_run
 from labkit.report.naming import unless_damaged
 from labkit.report.table import Table
 from labkit.report.training import training_row, training_table
-from labkit.report.world.baselines import experiments, missing_notes
-from labkit.report.world.extractions import CKA_PAIRS_KIND, EXTRACTION_KINDS, extraction_tables, measured_cka
+from labkit.report.world.baselines import experiments, missing_notes, unfinished_notes
+from labkit.report.world.extractions import CKA_PAIRS_KIND, EXTRACTION_KINDS, chosen_cka, extraction_tables
 from labkit.report.world.generalisation import CkaByLayer
 from labkit.report.world.reading import EvaluatedRun, is_world_run, read_all, read_evaluated
 from labkit.report.world.splits import parse_split
@@ -195,6 +195,7 @@ def _named(runs: Sequence[Run], asked: _Asked) -> Report:
         runs_read = read_all(by_sort.world)
         # Bases that were not named: without them there is no number at all, so they are looked for.
         found = with_named_bases(runs_read, world_runs(asked.runs_dir, []), asked.world) if _scores(asked) else []
+        notes += unfinished_notes(runs_read)
         tables += experiment_tables(found, runs_read, asked.world, _cka(asked, by_sort.extractions, notes))
     return Report(tables, notes)
 
@@ -224,7 +225,7 @@ def _overview(asked: _Asked) -> Report:
     if by_sort.world:
         runs = read_undamaged(by_sort.world, notes)
         found = experiments(runs, asked.world.mode)
-        notes += missing_notes(found)
+        notes += [*unfinished_notes(runs), *missing_notes(found)]
         matrices = unless_damaged(cka, by_sort.extractions, "CKA", notes)
         tables += experiment_tables(found, runs, asked.world, matrices)
     return Report(tables, notes)
@@ -240,7 +241,7 @@ def _cka(asked: _Asked, extractions: Sequence[Run], notes: list[str]) -> CkaByLa
     hidden states takes a while."""
     if asked.cka is not None or not extractions or CKA_KIND not in asked.kinds:
         return asked.cka
-    return measured_cka(extractions, asked.world.layer, notes)
+    return chosen_cka(extractions, asked.world.layer, notes)
 
 
 def _num_models(table: Table) -> int:

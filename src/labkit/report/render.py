@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Format = Literal["json", "csv", "markdown", "latex"]
 
-_GAP = 3
+_GAP = 2
 """Columns of a terminal between two columns of a table."""
 
 _LATEX = {
@@ -69,17 +69,34 @@ def to_json(tables: Sequence[Table]) -> str:
     return json.dumps(whole, ensure_ascii=False, allow_nan=False)
 
 
-def fitting_columns(table: Table, width: int) -> list[str]:
-    """The columns that a terminal of `width` shows: all, or as many as fit after leaving expendable ones out."""
+def fitting_columns(table: Table, width: int) -> tuple[list[str], list[str]]:
+    """The columns that a terminal of `width` shows, and those among them that it shows without their interval.
+
+    All, or as many as fit after leaving expendable ones out. A column stays if rows that it tells apart would look alike
+    without it.
+    """
     columns = list(table.folded_columns())
-    cells = zip(columns, *table.texts(columns), strict=True)
-    widths = {column: max(map(len, texts)) for column, texts in zip(columns, cells, strict=True)}
-    for column in table.expendable:
-        if sum(widths[name] + _GAP for name in columns) <= width + _GAP:
+    bare: list[str] = []
+    for expendable in table.expendable:
+        if _fits(table, columns, bare, width):
             break
-        if column in columns:
-            columns.remove(column)
-    return columns
+        others = [name for name in columns if name != expendable]
+        if expendable.removesuffix("_low") in others:
+            bare.append(expendable.removesuffix("_low"))
+        elif expendable in columns and _num_kinds(table, others) == _num_kinds(table, columns):
+            columns = others
+    return columns, bare
+
+
+def _fits(table: Table, columns: Sequence[str], bare: Sequence[str], width: int) -> bool:
+    lines = [list(columns), *table.texts(columns, bare=bare)]
+    return sum(max(map(len, cells)) + _GAP for cells in zip(*lines, strict=True)) <= width + _GAP
+
+
+def _num_kinds(table: Table, columns: Sequence[str]) -> int:
+    """How many different rows there are by what is no measurement."""
+    labels = [name for name in columns if not any(isinstance(row[name], float) for row in table.rows)]
+    return len({tuple(row[name] for name in labels) for row in table.rows})
 
 
 def drawn(table: Table, width: int) -> Group:
@@ -89,14 +106,15 @@ def drawn(table: Table, width: int) -> Group:
     from rich.table import Table as Drawing
     from rich.text import Text
 
-    columns = fitting_columns(table, width)
-    drawing = Drawing(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    columns, bare = fitting_columns(table, width)
+    drawing = Drawing(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
     for column in columns:
         is_text = any(isinstance(row[column], str) for row in table.rows)
         drawing.add_column(Text(column), justify="left" if is_text else "right", overflow="fold")
-    for texts in table.texts(columns):
+    for texts in table.texts(columns, bare=bare):
         drawing.add_row(*map(Text, texts))
     hidden = [column for column in table.folded_columns() if column not in columns]
+    hidden += [f"the interval of {column}" for column in bare]
     left_out = [f"not shown for want of width: {', '.join(hidden)}"] if hidden else []
     notes = [Text(f"  {note}", style="dim") for note in table.notes + left_out]
     return Group(Text(table.title, style="bold"), drawing if table.rows else Text("  nothing yet"), *notes)

@@ -6,7 +6,7 @@ Knows columns, rows and notes. Does *not* know runs, terminals or file formats.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +26,8 @@ class Table:
     notes: list[str] = field(default_factory=list)
     """What a reader must know to trust the rows; whole sentences or fragments, one line each."""
     expendable: Sequence[str] = ()
-    """Columns that a narrow terminal may leave out, the first one first; every other form of output has them all."""
+    """Columns that a narrow terminal may leave out, the first one first; every other form of output has them all. The
+    lower bound of an interval stands for the interval."""
 
     def __post_init__(self) -> None:
         self.rows = [{column: _finite(row.get(column)) for column in self.columns} for row in self.rows]
@@ -44,10 +45,15 @@ class Table:
             if not (end in ("low", "high") and stem in known):
                 yield column
 
-    def texts(self, columns: Sequence[str]) -> list[list[str]]:
-        """The rows of these columns for people: numbers of a column without intervals have as many decimals each."""
+    def texts(self, columns: Sequence[str], *, bare: Collection[str] = ()) -> list[list[str]]:
+        """The rows of these columns for people: numbers of a column without intervals have as many decimals each.
+
+        Args:
+            bare: columns whose intervals are left out
+        """
         forms = {column: _form([row[column] for row in self.rows]) for column in columns}
-        return [[cell_text(row, column, forms[column]) for column in columns] for row in self.rows]
+        rows = [{**row, **{f"{column}_low": None for column in bare}} for row in self.rows] if bare else self.rows
+        return [[cell_text(row, column, forms[column]) for column in columns] for row in rows]
 
 
 def cell_text(row: Mapping[str, Cell], column: str, form: str = ".4g") -> str:
@@ -73,12 +79,13 @@ def cell_text(row: Mapping[str, Cell], column: str, form: str = ".4g") -> str:
 
 def _form(cells: Sequence[Cell]) -> str:
     """As many decimals as show four digits of the largest number, or three of a fraction; four significant digits each
-    where some number would read as 0 and is not."""
+    where some number would read as 0 and is not, or beside numbers above 10 would be left with one digit."""
     sizes = [abs(cell) for cell in cells if isinstance(cell, float) and cell]
     if not sizes or max(sizes) >= 1e7:
         return ".4g"
     decimals = max(0, 3 - math.floor(math.log10(max(1.0, *sizes))))
-    return f".{decimals}f" if min(sizes) >= 0.5 * 10**-decimals else ".4g"
+    least = 0.5 * 10**-decimals if decimals == 3 else 10.0 ** (1 - decimals)
+    return f".{decimals}f" if min(sizes) >= least else ".4g"
 
 
 def _finite(value: Cell) -> Cell:

@@ -43,12 +43,15 @@ def drawing(figure: Figure, width: int, height: int = _HEIGHT) -> Text:
     plot.clear.all()
     plot.theme("simple")
     plot.plot_size(width, height)
-    height_of = math.log10 if figure.is_log else float
-    for index, series in enumerate(figure.series):
+
+    def height_of(value: float) -> float:
+        return math.log10(max(value, figure.y_lower)) if figure.is_log else value
+
+    for index, series in figure.numbered():
         line = plotext.marker("hd", pixel=_colour(index))
         plot.draw(plot.signal(series.xs, list(map(height_of, series.ys)), marker=line).lines(True))
     # Letters over all lines: curves stay apart without colour too.
-    for index, series in enumerate(figure.series):
+    for index, series in figure.numbered():
         xs, ys = _some(series.xs), _some(list(map(height_of, series.ys)))
         plot.draw(plot.signal(xs, ys, marker=plotext.marker(_letter(index), pixel=_colour(index))))
     positions, labels = zip(*figure.x_ticks, strict=True) if figure.x_ticks else ((), ())
@@ -66,7 +69,7 @@ def drawing(figure: Figure, width: int, height: int = _HEIGHT) -> Text:
 def _legend(figure: Figure) -> Text:
     lines = [
         Text.assemble("     ", (_letter(index), f"color({_colour(index)})"), f" {series.label}")
-        for index, series in enumerate(figure.series)
+        for index, series in figure.numbered()
     ]
     return Text("\n").join(lines)
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from labkit.config.base import nearest
+from labkit.config.world import TASKS
 from labkit.errors import ConfigError
 from labkit.record.files import iterate_json_lines
 from labkit.record.run import Run
@@ -13,6 +14,10 @@ from labkit.report.figures import Figure, Series
 
 _ALWAYS = ("loss", "learning_rate")
 _EVALUATION_PREFIX = "eval_"
+_RATES = {"eval_accuracy", "eval_parse_rate"} | {
+    f"eval_{task.name}" for task in TASKS.values() if task.kind == "accuracy"
+}
+_ERRORS = {f"eval_{task.name}" for task in TASKS.values() if task.kind == "error"}
 _NUM_TICKS = 5
 _LOG_FROM = 10
 """The axis is logarithmic where the largest value is so many times the smallest, as errors of a training are: the failure
@@ -40,8 +45,10 @@ def training_figures(runs: Sequence[Run], metrics: Sequence[str] = ()) -> list[F
             hint = f"did you mean {guess!r}?" if guess else f"there are: {', '.join(known) or 'none'}"
             raise ConfigError(f"no training here logged {name!r}", hint)
     shown = metrics or [name for name in known if name in _ALWAYS or _is_evaluation(name)]
+    numbers = {label: number for number, label in enumerate(logged)}
     return [
-        _figure(name, {label: curves[name] for label, curves in logged.items() if name in curves}) for name in shown
+        _figure(name, {label: curves[name] for label, curves in logged.items() if name in curves}, numbers)
+        for name in shown
     ]
 
 
@@ -74,15 +81,20 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _figure(name: str, curves: Mapping[str, tuple[list[float], list[float]]]) -> Figure:
+def _figure(name: str, curves: Mapping[str, tuple[list[float], list[float]]], numbers: Mapping[str, int]) -> Figure:
     values = [value for _, ys in curves.values() for value in ys]
     last = max(step for xs, _ in curves.values() for step in xs)
     spacing = _nice(max(last, 1) / _NUM_TICKS)
     ticks = [(spacing * number, f"{spacing * number:.12g}") for number in range(math.floor(last / spacing) + 1)]
-    is_log = name != "learning_rate" and max(values) >= _LOG_FROM * min(values) > 0
-    lower, upper = _log_ends(values) if is_log else _linear_ends(values)
-    series = [Series(label, xs, ys) for label, (xs, ys) in curves.items()]
-    return Figure(name, "step", ticks, upper, series, y_label=name, y_lower=lower, y_format=",.7g", is_log=is_log)
+    positive = [value for value in values if value > 0]
+    is_log = name in _ERRORS and min(values) >= 0 and max(values) >= _LOG_FROM * min(positive, default=math.inf)
+    if name in _RATES:
+        lower, upper = 0.0, 1.0
+    else:
+        lower, upper = _log_ends(positive) if is_log else _linear_ends(values)
+    series = [Series(label, xs, ys, numbers[label]) for label, (xs, ys) in curves.items()]
+    y_label = f"{name} (0 at the bottom)" if is_log and len(positive) < len(values) else name
+    return Figure(name, "step", ticks, upper, series, y_label=y_label, y_lower=lower, y_format=",.7g", is_log=is_log)
 
 
 def _linear_ends(values: Sequence[float]) -> tuple[float, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,14 @@ _SPLITS = ("train", "validation")
 _COLUMNS = ("text", "task_type")
 _FEW_STEPS = 10
 """An epoch of fewer steps gets a note: a batch size for larger data leaves a model next to no updates."""
+
+
+class HasVocabulary(Protocol):
+    """A tokenizer, of transformers or of tokenizers."""
+
+    def get_vocab(self) -> dict[str, int]:
+        """The ids of its tokens, those that were added among them."""
+        ...
 
 
 class CityQuestions:
@@ -96,7 +104,7 @@ class DatasetExamples:
         texts: list[str] = self._train[order.tolist()]["text"]
         return texts
 
-    def check_vocabulary(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def check_vocabulary(self, tokenizer: HasVocabulary) -> None:
         digest = tokenizer_digest(tokenizer)
         if self.manifest and self.manifest.tokenizer != digest:
             raise InputError(
@@ -126,7 +134,7 @@ class DatasetExamples:
         return stable_digest({name: split._fingerprint for name, split in splits.items()})
 
 
-def tokenizer_digest(tokenizer: PreTrainedTokenizerBase) -> str:
+def tokenizer_digest(tokenizer: HasVocabulary) -> str:
     """Digest of a tokenizer's tokens in the order of their ids, as data sets name theirs."""
     vocabulary = tokenizer.get_vocab()
     return stable_digest(sorted(vocabulary, key=lambda token: vocabulary[token]))

@@ -20,7 +20,7 @@ from labkit.tasks.base import Prompt, Task
 from labkit.tasks.countdown import PRESETS, CountdownTask, Settings, generate_block
 from labkit.tasks.countdown.choice import check_choice
 from labkit.tasks.prompt_file import PromptFileTask
-from labkit.train.dataset import CityQuestions, DatasetExamples
+from labkit.train.dataset import CityQuestions, DatasetExamples, HasVocabulary
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -67,7 +67,7 @@ class Examples(Protocol):
         """Held-out rows on which the loss is measured."""
         return ()
 
-    def check_vocabulary(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def check_vocabulary(self, tokenizer: HasVocabulary) -> None:
         """Refuse, with an `InputError`, a model whose vocabulary is not the one that the rows were written for."""
         return
 

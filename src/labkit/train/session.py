@@ -15,7 +15,7 @@ from labkit.config.base import Resolved, stable_digest
 from labkit.config.commands import TrainConfig
 from labkit.config.yaml_text import dump
 from labkit.errors import MachineError, RecordError
-from labkit.models.folder import ModelFolder, find_model
+from labkit.models.folder import ModelFolder
 from labkit.models.torch_engine import TorchEngine, is_out_of_memory
 from labkit.models.training_run import checkpoint_step, checkpoints_dir, final_dir
 from labkit.record.files import (
@@ -28,12 +28,12 @@ from labkit.record.files import (
 from labkit.record.identity import describe_difference
 from labkit.record.manifest import manifest
 from labkit.record.run import Ask, Run, create_run
-from labkit.tasks.world.lineage import other_cities
 from labkit.train.checkpoints import newest_checkpoint
 from labkit.train.evaluation import Evaluation
 from labkit.train.examples import Examples, load_examples
 from labkit.train.first_model import first_engine
 from labkit.train.model_folder import save_model
+from labkit.train.parent import find_parent, training_notes
 from labkit.train.plan import TrainingPlan, plan_training
 from labkit.train.sft import Surroundings, quiet_transformers, row_padding, train_sft
 
@@ -121,7 +121,7 @@ def _slug(config: TrainConfig, examples: Examples) -> str:
 def _prepare(config: TrainConfig) -> _Training:
     examples = load_examples(config.examples, config.seed, config.evaluation.num_prompts)
     plan = plan_training(config, examples.num_rows)
-    parent = find_model(config.model, config.runs_dir) if config.model else None
+    parent = find_parent(config)
     engine = first_engine(config, parent)
     examples.check_vocabulary(engine.tokenizer)
     return _Training(config, plan, examples, engine, parent)
@@ -230,11 +230,6 @@ def _base(training: _Training) -> dict[str, Any]:
 def _manifest(resolved: Resolved[TrainConfig], training: _Training) -> dict[str, Any]:
     engine, examples, parent = training.engine, training.examples, training.parent
     first_prompt = examples.first_prompt(engine)
-    lineage = parent.lineage() if parent else []
-    notes = [
-        *examples.notes(resolved.config.optimisation.batch_size),
-        *other_cities(lineage, examples.cities, examples.data_name),
-    ]
     return manifest(
         resolved,
         base=_base(training),
@@ -243,7 +238,7 @@ def _manifest(resolved: Resolved[TrainConfig], training: _Training) -> dict[str,
         engine={"name": engine.name, "version": engine.version, **engine.describe()},
         first_prompt=(first_prompt.text, first_prompt.token_ids),
         parents=parent.parents() if parent else [],
-        lineage=lineage,
+        lineage=parent.lineage() if parent else [],
         num_steps=training.plan.num_steps,
-        notes=notes,
+        notes=training_notes(resolved.config, parent, examples),
     )

@@ -215,6 +215,14 @@ def test_a_file_that_is_wrong_is_refused_with_its_place(tmp_path, text, message)
         read_published([path])
 
 
+def test_an_id_may_be_written_with_its_family_and_cells_out_of_range_are_noted(tmp_path):
+    path = tmp_path / "pairs.csv"
+    path.write_text(f"{PAIR_HEAD}\n1,ftwb2-8,angle+distance,0.1,99\n")
+    (model,) = read_published([path])
+    assert model.name == "ftwb2-8"
+    assert any("1 cells are outside 0 … 1.5" in note for table in tables([path]).values() for note in table.notes)
+
+
 def test_the_order_within_a_pair_does_not_matter_and_a_byte_order_mark_neither(tmp_path):
     path = tmp_path / "pairs.csv"
     path.write_text(f"\ufeff{PAIR_HEAD}\n1,8,angle+distance,0.1,0.2\n")

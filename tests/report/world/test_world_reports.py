@@ -17,6 +17,7 @@ from labkit.errors import ConfigError, RecordError
 from labkit.record.identity import Arm
 from labkit.report.overview import report, shortened
 from labkit.report.world.evaluations import evaluation_table
+from labkit.report.world.pictures import heatmaps
 from labkit.report.world.tables import WorldOptions
 
 SINGLES = [name for name in MIXTURES if name.startswith("ftwb1")]
@@ -65,6 +66,29 @@ def test_improvements_follow_from_value_and_both_baselines(tmp_path):
     assert rows["ftwb2-15", "compass"]["ni"] == pytest.approx(0.5)
     assert (rows["ftwb2-15", "angle"]["ni"], rows["ftwb2-15", "angle"]["trained"]) == (0.0, False)
     assert len(rows) == 14
+
+
+def test_a_base_counts_whatever_it_was_asked_of_mixtures(tmp_path):
+    runs = [
+        record_evaluations(tmp_path, lineage, standard_means())
+        for lineage in (base_lineage(), tuned_lineage("ftwb1-1"))
+    ]
+    for run, num_rows in zip(runs, (300, 100), strict=True):
+        result = json.loads(run.result_path.read_text())
+        result["evaluations"].append(evaluation("multi_task", "distance", 1.0, num_rows=num_rows))
+        run.result_path.write_text(json.dumps(result))
+    found = report([], tmp_path)
+    assert len([row for row in by_kind(found)["world_ni"].rows if row["mixture"] == "ftwb1-1"]) == 7
+    assert not any("no baseline" in note for note in found.notes)
+
+
+def test_an_unfinished_evaluation_is_named_where_nothing_can_be_shown(tmp_path):
+    record_evaluations(tmp_path, base_lineage(), standard_means())
+    run = record_evaluations(tmp_path, tuned_lineage("ftwb1-1"), standard_means(), done=False)
+    assert any(f"labkit eval --resume {run.path}" in note for note in report([], tmp_path, kinds=["world_ni"]).notes)
+    with pytest.raises(RecordError, match="no improvement yet") as caught:
+        heatmaps([], tmp_path, WorldOptions())
+    assert f"labkit eval --resume {run.path}" in caught.value.hint
 
 
 def test_the_base_against_itself_has_exactly_0(tmp_path):

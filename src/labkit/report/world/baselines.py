@@ -121,6 +121,15 @@ def experiments(runs: Sequence[EvaluatedRun], mode: Mode) -> list[Experiment]:
     return [_experiment(group.runs, mode) for group in groups]
 
 
+def unfinished_notes(runs: Iterable[EvaluatedRun]) -> list[str]:
+    """A sentence for each run that has no figures yet, with the command that goes on."""
+    return [
+        f"{run.run.id} has not finished; resume with labkit eval --resume {run.run.path}"
+        for run in runs
+        if not run.evaluations
+    ]
+
+
 def missing_notes(found: Iterable[Experiment]) -> list[str]:
     """A sentence for each base that was not evaluated, with the command that does it."""
     by_command: dict[str, list[MissingBase]] = {}
@@ -166,7 +175,8 @@ class _Questions:
 
 
 def _asked(run: EvaluatedRun) -> dict[tuple[str, str], str]:
-    return {(each.evaluation, each.task): each.asked for each in run.evaluations}
+    """What improvement is measured by; how many rows of a mixture of tasks were asked is of no account to it."""
+    return {(each.evaluation, each.task): each.asked for each in run.evaluations if _is_single(each)}
 
 
 def _alike(run: EvaluatedRun, other: EvaluatedRun) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from labkit.record.run import Run
 from labkit.report.naming import config_value
 from labkit.report.table import Cell, Table
+from labkit.report.world.baselines import unfinished_notes
 from labkit.report.world.reading import EvaluatedRun, Evaluation, read_all
 
 _ABOUT = (
@@ -25,7 +26,7 @@ _MEASURED = (
 )
 _EXPENDABLE = (
     *("data", "split", "decoding", "run", "seed", "checkpoint", "mean_parsed", "num_rollouts", "median", "kind"),
-    "task",
+    *("parse_rate_low", "task"),
 )
 _NOTE = "mean counts an unreadable answer at its task's failure value; mean_parsed leaves it out"
 
@@ -36,18 +37,16 @@ def evaluation_table(runs: Sequence[Run]) -> Table:
     Raises:
         RecordError: a record is damaged.
     """
-    return evaluated_table(read_all(runs))
+    found = read_all(runs)
+    table = evaluated_table(found)
+    table.notes += unfinished_notes(found)
+    return table
 
 
 def evaluated_table(runs: Sequence[EvaluatedRun]) -> Table:
     """`evaluation_table` of runs that are read already."""
     rows = [_row(run, evaluation) for run in runs for evaluation in run.evaluations]
     notes = [_NOTE] + [
-        f"{run.run.id} has not finished; resume with labkit eval --resume {run.run.path}"
-        for run in runs
-        if not run.evaluations
-    ]
-    notes += [
         f"{run.run.id} is asked for more than it has: these are the figures of its last completion"
         for run in runs
         if run.evaluations and run.run.status() != "done"

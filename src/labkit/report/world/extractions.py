@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean
 
+from labkit.errors import ConfigError
 from labkit.record.run import Run
 from labkit.report.table import Table
 from labkit.report.world.generalisation import CkaByLayer
@@ -25,6 +26,18 @@ def extraction_tables(runs: Sequence[Run], layer: int | None, *, with_cka: bool)
 
     tables = [representation_table(runs)]
     return tables + ([cka_table(runs, layer=layer)] if with_cka and len(runs) > 1 else [])
+
+
+def chosen_cka(extractions: Sequence[Run], layer: int | None, notes: list[str]) -> CkaByLayer:
+    """`measured_cka`, which must have the layer that was asked for if it has any.
+
+    Raises:
+        ConfigError: it has others only; names them.
+    """
+    found = measured_cka(extractions, layer, notes)
+    if not found and layer is not None and (others := measured_cka(extractions, None, [])):
+        raise ConfigError(f"there is no CKA of layer {layer}", f"there are the layers {', '.join(map(str, others))}")
+    return found
 
 
 def measured_cka(runs: Sequence[Run], layer: int | None, notes: list[str]) -> CkaByLayer:

@@ -114,5 +114,9 @@ def _heatmap(
 
 def _how_to_get_some(models: Sequence[ScoredModel], value: str) -> str:
     there = ", ".join(families(models)) or "none"
-    needs = "it needs ftwb1 and ftwb2 models of one seed and base; " if value == "difference" else ""
-    return f"{needs}families here: {there}; labkit report --table world_ni says which cells are undefined"
+    lacking = [family for family in (SINGLE, PAIR) if family not in families(models)]
+    if value == "difference" and lacking:
+        return (
+            f"it needs {SINGLE} and {PAIR} models of one seed and base, and there are none of {' and '.join(lacking)}"
+        )
+    return f"families here: {there}; labkit report --table world_ni says which cells are undefined"

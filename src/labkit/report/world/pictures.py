@@ -12,8 +12,8 @@ from labkit.record.run import Run, open_run
 from labkit.report.figures import Heatmap
 from labkit.report.naming import unless_damaged
 from labkit.report.overview import world_runs
-from labkit.report.world.baselines import experiments, missing_notes
-from labkit.report.world.extractions import measured_cka
+from labkit.report.world.baselines import experiments, missing_notes, unfinished_notes
+from labkit.report.world.extractions import chosen_cka
 from labkit.report.world.generalisation import CkaByLayer
 from labkit.report.world.heatmaps import Value, cka_heatmaps, score_heatmaps
 from labkit.report.world.reading import is_world_run, read_all
@@ -89,6 +89,8 @@ def _groups(
     tuned = [each for each in found if any(model.mixture.name != BASE for model in each.counted)]
     if not tuned and missing:
         raise missing_error(missing)
+    if not tuned and (unfinished := unfinished_notes(run for each in found for run in each.runs)):
+        raise RecordError("there is no improvement yet", "; ".join(unfinished))
     if not tuned:
         what = f"there are no fine-tuned models with their base among the eval runs under {runs_dir}"
         raise ConfigError(what, "labkit eval world --model run:NAME evaluates a model")
@@ -98,6 +100,9 @@ def _groups(
 
 def _extracted(references: Sequence[str], runs_dir: Path, layer: int | None, notes: list[str]) -> CkaByLayer:
     found: list[Run] = []
+    tables = [name for name in references if name.endswith(".csv")]
+    if tables:
+        raise ConfigError(f"{tables[0]} is no extraction", f"a table of CKA is given with --cka {tables[0]}")
     if references:
         found = find_runs(references, runs_dir, "extract")
     else:
@@ -105,9 +110,7 @@ def _extracted(references: Sequence[str], runs_dir: Path, layer: int | None, not
             if path.parent.name == "extract":
                 run = unless_damaged(open_run, path, path.name, notes)
                 found += [run] if run is not None else []
-    cka = measured_cka(found, layer, notes) if found else {}
-    if not cka and layer is not None and (others := measured_cka(found, None, [])):
-        raise ConfigError(f"there is no CKA of layer {layer}", f"there are the layers {', '.join(map(str, others))}")
+    cka = chosen_cka(found, layer, notes) if found else {}
     if not cka:
         raise ConfigError(
             "there are no extractions of two single-task models of one base and seed",

@@ -83,7 +83,7 @@ def _mixture(line: _Line, family: str) -> Mixture:
     _, id_column, tasks_column = _HEADINGS[family]
     trained = line.cells[tasks_column].strip().split("+")
     known = mixture_of(trained)
-    name = f"{family}-{line.cells[id_column].strip()}"
+    name = f"{family}-{line.cells[id_column].strip().removeprefix(f'{family}-')}"
     if known.name not in MIXTURES or known.family != family or len(trained) != len(known.trained):
         kind = "task" if family == "ftwb1" else "pair of two tasks"
         unknown = next((task for task in trained if task not in TASK_NAMES), trained[0])

@@ -20,7 +20,7 @@ from labkit.report.world.reciprocity import reciprocity_table
 from labkit.report.world.scores import BASE, PAIR, SINGLE, ScoredModel
 from labkit.report.world.splits import default_splits, parse_split
 from labkit.report.world.synergy import difference_table, differences, synergy_table
-from labkit.tasks.world.metrics import Mode
+from labkit.tasks.world.metrics import HIGHEST, LOWEST, Mode
 
 EVALUATION_KIND = "world_eval"
 CKA_KIND = "world_cka"
@@ -66,7 +66,19 @@ def published_tables(paths: Sequence[Path], options: WorldOptions, cka: CkaByLay
         InputError, ConfigError: as `published_models`; or an option cannot be used.
     """
     models = published_models(paths, options)
-    return score_tables(models, models, options, cka, [])
+    values = [
+        score.improvement.value
+        for model in models
+        for score in model.scores.values()
+        if score.improvement.value is not None
+    ]
+    beyond = [value for value in values if not LOWEST <= value <= HIGHEST]
+    notes = (
+        [f"{len(beyond)} cells are outside {LOWEST:g} … {HIGHEST:g}, which no rule gives: {beyond[0]:g}"]
+        if beyond
+        else []
+    )
+    return score_tables(models, models, options, cka, notes)
 
 
 def with_named_bases(
