@@ -68,7 +68,7 @@ def _train(asked: Asked) -> None:
     with TrainingProgress() as progress:
         run = start(resolved, progress) if run is None else resume(run, resolved.config, progress)
     _print_table(run, as_json=asked.json)
-    say(f"model in {final_model_dir(run)}")
+    say(f"model in {final_model_dir(run)}; other commands take it as --model run:{run.manifest['name'] or run.id}")
     say(f"recorded in {run.path}")
 
 
