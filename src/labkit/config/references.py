@@ -1,0 +1,93 @@
+"""What a config needs before it can be carried out, and what it makes that others need.
+
+Knows configs only: whether a thing is there already is for the caller to look up.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from labkit.config.base import Config
+from labkit.config.commands import ExtractConfig, RolloutConfig, TrainConfig
+from labkit.config.data import DataConfig
+from labkit.config.sections import CountdownTask, ModelConfig
+from labkit.config.training import CountdownExamples
+
+RUN_PREFIX = "run:"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A thing outside a config: the finished run of a name, or a file or folder."""
+
+    kind: Literal["run", "path"]
+    name: str
+    """The name of the run, or the path without `.` and `..`."""
+    runs_dir: str = ""
+    """Where a run is looked for; empty for a path."""
+    key: str = ""
+    """The config key that names it, for messages; not part of what it is."""
+
+    def is_made_by(self, made: Reference) -> bool:
+        """Whether who makes `made` makes this too: the same run, or the same path or one below it."""
+        if (self.kind, self.runs_dir) != (made.kind, made.runs_dir):
+            return False
+        return self.name == made.name or (self.kind == "path" and self.name.startswith(made.name + os.sep))
+
+
+def needed_by(config: Config) -> list[Reference]:
+    """The runs, files and folders that a config names as its input; hub ids and `builtin:` models are none."""
+    return list(_needs(config))
+
+
+def made_by(config: Config) -> list[Reference]:
+    """What is there when a config has been carried out: the folder of a world, or the run of a named training."""
+    if isinstance(config, DataConfig):
+        return [_path(config.out, "out")]
+    if isinstance(config, TrainConfig) and config.name is not None:
+        return [Reference("run", config.name, os.path.normpath(config.runs_dir), "name")]
+    return []
+
+
+def _needs(config: Config) -> Iterator[Reference]:
+    if isinstance(config, DataConfig):
+        if config.cities.source is not None:
+            yield _path(config.cities.source, "cities.source")
+        return
+    if isinstance(config, (RolloutConfig, TrainConfig, ExtractConfig)) and config.model is not None:
+        yield from _model(config.model, config.runs_dir)
+    if isinstance(config, ExtractConfig):
+        yield _path(config.cities, "cities")
+    if isinstance(config, TrainConfig) and not isinstance(config.examples, CountdownExamples):
+        yield _path(config.examples.path, "examples.path")
+    if isinstance(config, RolloutConfig):
+        yield from _task(config)
+
+
+def _task(config: RolloutConfig) -> Iterator[Reference]:
+    task = config.task
+    if isinstance(task, CountdownTask):
+        if task.data is not None:
+            yield _path(task.data, "task.data")
+    elif task.name != "world":
+        yield _path(task.path, "task.path")
+    elif task.evaluations is None:
+        yield _path(task.data, "task.data")
+    else:
+        for name in task.evaluations:
+            yield _path(task.data / name, "task.evaluations")
+
+
+def _model(model: ModelConfig, runs_dir: Path) -> Iterator[Reference]:
+    if model.id.startswith(RUN_PREFIX):
+        yield Reference("run", model.id.removeprefix(RUN_PREFIX), os.path.normpath(runs_dir), "model.id")
+    elif model.id.startswith((".", "/", "~")) or model.id.count("/") > 1:
+        yield _path(Path(model.id).expanduser(), "model.id")
+
+
+def _path(path: Path, key: str) -> Reference:
+    return Reference("path", os.path.normpath(path), key=key)
