@@ -123,7 +123,7 @@ def resolve(schema: type[ConfigT], layers: Sequence[Layer]) -> Resolved[ConfigT]
     origins: dict[str, str] = {}
     merged: dict[str, Any] = {}
     for layer in layers:
-        _refuse_unknown(schema, layer)
+        refuse_unknown(schema, layer)
         for key, value in layer.values.items():
             _assign(merged, key, copy.deepcopy(value))  # a later layer may write into it
             origins = {name: place for name, place in origins.items() if not name.startswith(key + ".")}
@@ -155,6 +155,16 @@ def known_keys(schema: type[BaseModel], prefix: str = "") -> Iterator[str]:
             yield from known_keys(inner, f"{prefix}{name}.")
 
 
+def refuse_unknown(schema: type[Config], layer: Layer) -> None:
+    """Raise a `ConfigError` with the nearest known key if a layer has one that the class does not."""
+    known = set(known_keys(schema))
+    sections = {key[:end] for key in known for end in range(len(key)) if key[end] == "."}
+    for key in layer.values:
+        if key not in known and key not in sections:
+            what = "--set " + key if layer.origin == "flag --set" else f"the key `{key}` ({layer.origin})"
+            raise ConfigError(f"{what} is no config key of this command", _nearest_hint(key, known, "remove it"))
+
+
 def flatten(mapping: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """The dotted leaves of a nested mapping; lists are leaves."""
     for key, value in mapping.items():
@@ -176,15 +186,6 @@ def _config_classes(annotation: Any) -> Iterator[type[BaseModel]]:
     elif typing.get_origin(annotation) in (typing.Union, types.UnionType, typing.Annotated):
         for argument in typing.get_args(annotation):
             yield from _config_classes(argument)
-
-
-def _refuse_unknown(schema: type[Config], layer: Layer) -> None:
-    known = set(known_keys(schema))
-    sections = {key[:end] for key in known for end in range(len(key)) if key[end] == "."}
-    for key in layer.values:
-        if key not in known and key not in sections:
-            what = "--set " + key if layer.origin == "flag --set" else f"the key `{key}` ({layer.origin})"
-            raise ConfigError(f"{what} is no config key of this command", _nearest_hint(key, known, "remove it"))
 
 
 def _nearest_hint(word: str, known: Iterable[str], otherwise: str) -> str:

@@ -61,6 +61,12 @@ def parse_value(text: str) -> Any:
         return text
 
 
+def reads_as_text(word: str) -> bool:
+    """Whether a bare word is text in YAML: `1e-5`, `null` and `on` are not."""
+    resolvers = _Loader.yaml_implicit_resolvers
+    return not any(pattern.match(word) for _, pattern in [*resolvers.get(word[:1], []), *resolvers.get(None, [])])
+
+
 def load_mapping(path: Path) -> dict[str, Any]:
     """Read a YAML file whose top level is a mapping.
 

@@ -1,0 +1,189 @@
+"""`labkit gencfg`: expand a matrix into validated configs and scripts, and keep what is on disk current."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from labkit.cli.report import Json, Verbose
+
+if TYPE_CHECKING:
+    from labkit.gencfg.generate import Generated
+    from labkit.gencfg.plan import Plan
+    from labkit.report.table import Cell, Table
+
+MATRIX = Annotated[
+    str | None, typer.Argument(metavar="[MATRIX]", help="A matrix file, or the name of a shipped one.", show_default=False)
+]
+Out = Annotated[Path, typer.Option("--out", help="Folder below which the paths of the matrix stand.")]
+With = Annotated[
+    list[str] | None,
+    typer.Option("--with", metavar="SECTION", help="Switch on an optional section; repeatable.", show_default=False),
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="SECTION", help="Make this section only; repeatable.", show_default=False),
+]
+HERE = Path(".")
+
+HELP = """Expand a matrix into configs, each checked before any is written.
+
+`labkit gencfg exp1` writes the 1,413 configs of the world-cities experiment and its scripts below the current folder. Run again it
+replaces what differs and touches nothing else. Files that were edited by hand, and those that the matrix makes no more,
+are named and stay. `gencfg.json` says which files are labkit's.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    app.command("gencfg", help=HELP)(_gencfg)
+
+
+def _gencfg(
+    matrix: MATRIX = None,
+    out: Out = HERE,
+    extra: With = None,
+    only: Only = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written; write nothing.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing, and exit 1 if anything on disk is not as the matrix says.")
+    ] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove files that the matrix makes no more.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that were edited by hand.")] = False,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    from labkit.errors import ConfigError
+    from labkit.gencfg.generate import generate
+    from labkit.gencfg.matrix import find_matrix, load_matrix, matrix_names
+    from labkit.gencfg.plan import make_plan
+    from labkit.gencfg.write import carry_out, locked
+
+    if matrix is None:
+        raise ConfigError("labkit gencfg needs a matrix", f"there are: {', '.join(matrix_names())}; or give a path")
+    if check and (dry_run or prune or overwrite):
+        raise ConfigError("--check writes nothing and decides nothing", "leave --dry-run, --prune and --overwrite out")
+    generated = generate(load_matrix(find_matrix(matrix)), extra=extra or (), only=only or ())
+    if check or dry_run:
+        plan = make_plan(generated, out)
+    else:
+        with locked(out):
+            plan = make_plan(generated, out)
+            carry_out(plan, overwrite=overwrite, prune=prune)
+    _print(plan, as_json=as_json)
+    _say_missing(generated, out)
+    if check:
+        _refuse_drift(plan, _command(matrix, out, extra, only))
+    elif dry_run:
+        _say_sum(plan, "to ", overwrite=overwrite, prune=prune)
+        _say("Nothing was written.")
+    else:
+        _say_sum(plan, "", overwrite=overwrite, prune=prune)
+
+
+def _say(text: str) -> None:
+    from labkit.cli.console import say
+
+    say(text)
+
+
+def _print(plan: Plan, *, as_json: bool) -> None:
+    from labkit.report.render import print_tables
+
+    tables = [_sections(plan), *([_files(plan)] if as_json else [])]
+    print_tables(tables, format="json" if as_json else None)
+
+
+def _sections(plan: Plan) -> Table:
+    """A row a section: how its number of files comes about, and their states as far as there are any."""
+    from labkit.gencfg.plan import STATES
+    from labkit.report.table import Table
+
+    recipes, counts = plan.generated.recipes, plan.counts()
+    states = [state for state in STATES if any(count[state] for count in counts.values())]
+    rows: list[dict[str, Cell]] = []
+    for name, count in counts.items():
+        recipe = recipes.get(name)
+        points = None if recipe is None else recipe.grid.arithmetic
+        number = 0 if recipe is None else recipe.grid.num_points
+        rows.append({"section": name, "points": points, "files": number, **{state: count[state] for state in states}})
+    off = [f"{name} ({r.grid.num_points:,})" for name, r in recipes.items() if r.section.optional and name not in counts]
+    notes = [f"off, switched on by --with: {', '.join(off)}"] if off else []
+    notes += [f"{count:,} files of {name} are there and were left alone" for name, count in plan.unasked.items()]
+    title = f"{plan.generated.file.shown} in {plan.folder}"
+    return Table("gencfg", title, ("section", "points", "files", *states), rows, notes, expendable=("unchanged",))
+
+
+def _files(plan: Plan) -> Table:
+    """Every file that is not as it was, for programs."""
+    from labkit.report.table import Table
+
+    rows: list[dict[str, Cell]] = [
+        {"path": path, "state": state} for path, state in plan.states.items() if state != "unchanged"
+    ]
+    return Table("gencfg_files", "files that differ", ("path", "state"), rows)
+
+
+def _say_sum(plan: Plan, to: str, *, overwrite: bool, prune: bool) -> None:
+    """What was done, or is to be done, and what stays because nobody asked for it to go."""
+    from labkit.gencfg.plan import named
+    from labkit.gencfg.write import paths_to_remove
+
+    created, updated = plan.paths("create"), plan.paths("update", *(("edited",) if overwrite else ()))
+    removed = paths_to_remove(plan, overwrite=overwrite) if prune else []
+    words = [f"{len(created):,} {to}create{'' if to else 'd'}", f"{len(updated):,} {to}update{'' if to else 'd'}"]
+    words += [f"{len(removed):,} {to}remove{'' if to else 'd'}"] if removed else []
+    unchanged = len(plan.paths("unchanged"))
+    num_configs, num_files = plan.generated.num_configs, len(plan.generated.files)
+    scripts = f" and {num_files - num_configs:,} scripts" if num_files > num_configs else ""
+    _say(f"{num_configs:,} configs{scripts}: {', '.join(words)}, {unchanged:,} unchanged")
+    if updated:
+        _say(_changes(plan))
+    if not overwrite and (edited := plan.paths("edited", *(("stale and edited",) if prune else ()))):
+        _say(f"{len(edited):,} edited by hand since; they stay without --overwrite:\n{named(edited)}")
+    if not prune and (stale := plan.paths("stale", "stale and edited")):
+        _say(f"{len(stale):,} that the matrix makes no more; they stay without --prune:\n{named(stale)}")
+
+
+def _changes(plan: Plan) -> str:
+    keys = [f"{key} in {count:,}" for key, count in plan.changed_keys.most_common(12)]
+    rest = len(plan.changed_keys) - len(keys)
+    return "changed: " + ", ".join(keys) + (f", and {rest} more keys" if rest > 0 else "")
+
+
+def _refuse_drift(plan: Plan, command: str) -> None:
+    """Raise a `CheckFailed` that names what is not as the matrix says."""
+    from labkit.errors import CheckFailed
+    from labkit.gencfg.plan import STATES, named
+    from labkit.gencfg.write import manifest_is_current
+
+    words = {"create": "not there", "update": "out of date", "edited": "edited by hand"}
+    words |= {"stale": "not made by the matrix any more", "stale and edited": "not made any more, and edited by hand"}
+    found = []
+    for state in STATES:
+        paths = plan.paths(state)
+        if paths and state != "unchanged":
+            found.append(f"{len(paths):,} {words[state]}:\n{named(paths)}")
+    if plan.changed_keys:
+        found.append(_changes(plan))
+    if not found and not manifest_is_current(plan):
+        found.append("gencfg.json does not list the files that are there")
+    if found:
+        hint = f"{command} mends it; --overwrite replaces what was edited, --prune removes what is left over"
+        raise CheckFailed("\n".join([f"{plan.folder} is not what {plan.generated.file.shown} makes", *found]), hint)
+    _say(f"{len(plan.generated.files):,} files are as {plan.generated.file.shown} says")
+
+
+def _command(matrix: str, out: Path, extra: list[str] | None, only: list[str] | None) -> str:
+    words = [f"labkit gencfg {matrix}", *([] if out == HERE else [f"--out {out}"])]
+    words += [f"--with {name}" for name in extra or ()] + [f"--only {name}" for name in only or ()]
+    return " ".join(words)
+
+
+def _say_missing(generated: Generated, out: Path) -> None:
+    """Warn of inputs that are neither there nor made by a config of the matrix, and name the option that makes them."""
+    from labkit.gencfg.missing import missing_inputs
+
+    for line in missing_inputs(generated, [HERE, out]):
+        _say(line)

@@ -1,0 +1,227 @@
+"""A matrix as files: every point expanded and validated before anybody writes one.
+
+A pure function of the matrix and of the files that it names: no clock, no randomness, no look at the output folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from labkit.config.base import Config, nearest, validate
+from labkit.errors import ConfigError
+from labkit.gencfg.complaints import Complaints
+from labkit.gencfg.grid import Point
+from labkit.gencfg.matrix import MatrixFile
+from labkit.gencfg.needs import Needs
+from labkit.gencfg.paths import folders_above, refuse_path
+from labkit.gencfg.patterns import Names
+from labkit.gencfg.recipe import Recipe, points_with_paths, recipes_of
+from labkit.gencfg.yaml_writer import yaml_text
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedFile:
+    """A file as it should be."""
+
+    path: str
+    """Below the output folder, with `/`."""
+    group: str
+    """The section of the matrix that it belongs to."""
+    data: bytes
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits of its bytes."""
+        return digest_of(self.data)
+
+    @property
+    def is_script(self) -> bool:
+        """Whether it can be run by its name."""
+        return self.data.startswith(b"#!")
+
+
+@dataclass(slots=True)
+class Generated:
+    """Everything that a matrix makes, and what is known about it before it is written."""
+
+    file: MatrixFile
+    recipes: Mapping[str, Recipe]
+    groups: Collection[str]
+    """Sections that are on."""
+    files: list[GeneratedFile] = field(default_factory=list)
+    needs: Needs = field(default_factory=Needs)
+
+    @property
+    def num_configs(self) -> int:
+        """Files that are configs, and not scripts."""
+        return sum(self.recipes[name].grid.num_points for name in self.groups if self.recipes[name].schema is not None)
+
+
+def digest_of(data: bytes) -> str:
+    """16 hex digits of a file's content."""
+    return hashlib.blake2b(data, digest_size=8).hexdigest()
+
+
+def header_of(file: MatrixFile) -> str:
+    """The sentence at the top of every generated file."""
+    return f"made by labkit gencfg from {file.shown}; edit that and run it again"
+
+
+def generate(file: MatrixFile, *, extra: Collection[str] = (), only: Collection[str] = ()) -> Generated:
+    """Expand and validate a matrix.
+
+    Args:
+        extra: optional sections to switch on
+        only: sections to make instead of all that are on; no names are all
+
+    Raises:
+        ConfigError: the matrix is wrong, or some points are; every wrong point is counted, and the first ones named.
+    """
+    recipes = recipes_of(file)
+    groups = chosen_groups(recipes, extra, only)
+    generated = Generated(file, recipes, groups)
+    complaints = Complaints()
+    places = _Places(complaints)
+    number = 0
+    for name in groups:
+        recipe = recipes[name]
+        if recipe.schema is None:
+            generated.files.extend(_scripts(recipe, file, complaints, places))
+            continue
+        generated.files.extend(_configs(recipe, file, complaints, places, generated.needs, number))
+        number += recipe.grid.num_points
+    places.refuse_files_above_files(generated.files)
+    complaints.refuse(f"{file.path}: nothing is written, because {{points}} of {number:,} points are wrong")
+    generated.needs.refuse_cycles()
+    return generated
+
+
+def needs_of(recipe: Recipe, file: MatrixFile) -> Needs:
+    """What the configs of a section that is off would need and make; one that is wrong makes nothing."""
+    needs, complaints = Needs(), Complaints()
+    for _ in _configs(recipe, file, complaints, _Places(complaints), needs, 0):
+        pass
+    return needs
+
+
+def chosen_groups(recipes: Mapping[str, Recipe], extra: Collection[str], only: Collection[str]) -> list[str]:
+    """The names of the sections that are on, in the order of the matrix.
+
+    Raises:
+        ConfigError: there is no section of a name; gives the nearest.
+    """
+    for flag, names in (("--with", extra), ("--only", only)):
+        for name in names:
+            if name not in recipes:
+                guess = nearest(name, recipes)
+                hint = f"did you mean {guess}?" if guess else f"there are: {', '.join(recipes)}"
+                raise ConfigError(f"{flag} {name}: the matrix has no such section", hint)
+    on = [name for name, recipe in recipes.items() if not recipe.section.optional or name in (*extra, *only)]
+    return [name for name in on if not only or name in only or name in extra]
+
+
+def _configs(
+    recipe: Recipe, file: MatrixFile, complaints: Complaints, places: _Places, needs: Needs, before: int
+) -> Iterator[GeneratedFile]:
+    """The files of a section whose points are right; the others are complained about."""
+    schema = recipe.schema
+    assert schema is not None
+    header = f"# {header_of(file)}\n"
+    for number, (point, names, path) in enumerate(points_with_paths(recipe), start=1):
+        where = complaints.place(recipe, point, path, number, before + number)
+        if isinstance(path, ConfigError):
+            complaints.add(where, path)
+            continue
+        assert names is not None
+        try:
+            refuse_path(path, ending=".yaml")
+            config = validate(schema, recipe.content(names))
+        except ConfigError as error:
+            complaints.add(where, error)
+            continue
+        if places.take(path, config, where, recipe):
+            needs.add(config, recipe.name, path)
+            yield GeneratedFile(path, recipe.name, (header + yaml_text(written_values(config))).encode())
+
+
+def written_values(config: Config) -> dict[str, Any]:
+    """What stands in a config's file: the keys that the matrix sets, in the order of the class, as the class reads them."""
+    return config.model_dump(mode="json", exclude_unset=True)
+
+
+def _scripts(
+    recipe: Recipe, file: MatrixFile, complaints: Complaints, places: _Places
+) -> Iterator[GeneratedFile]:
+    for number, (point, names, path) in enumerate(points_with_paths(recipe), start=1):
+        where = complaints.place(recipe, point, path, number, None)
+        try:
+            if isinstance(path, ConfigError):
+                raise path
+            refuse_path(path)
+            assert names is not None
+            text = _script_text(recipe, names, path, file)
+        except ConfigError as error:
+            complaints.add(where, error)
+            continue
+        if places.take(path, None, where, recipe):
+            yield GeneratedFile(path, recipe.name, text.encode())
+
+
+def _script_text(recipe: Recipe, names: Names, path: str, file: MatrixFile) -> str:
+    """A text under its header; a script's first line stays first."""
+    root = "/".join([".."] * path.count("/")) or "."
+    text = str(recipe.content({**names, "root": root}))
+    text = text if text.endswith("\n") else text + "\n"
+    if path.endswith((".md", ".html")):
+        return f"<!-- {header_of(file)} -->\n{text}"
+    first, rest = text.split("\n", 1) if text.startswith("#!") else ("", text)
+    return f"{first}\n# {header_of(file)}\n{rest}" if first else f"# {header_of(file)}\n{text}"
+
+
+class _Places:
+    """Which path and which content which point has."""
+
+    def __init__(self, complaints: Complaints) -> None:
+        self._complaints = complaints
+        self._paths: dict[str, tuple[Recipe, Point]] = {}
+        self._contents: dict[bytes, tuple[Recipe, Point, str]] = {}
+
+    def take(self, path: str, config: Config | None, where: Any, recipe: Recipe) -> bool:
+        """Note a point's path and content, and complain where another has it. Names that differ only in capitals are
+        one file on some machines."""
+        point: Point = where.point
+        other = self._paths.setdefault(path.casefold(), (recipe, point))
+        if other[1] is not point:
+            self._complaints.add(where, ConfigError(f"the path of {_said(*other)} too", _hint(other, (recipe, point))))
+            return False
+        if config is None:
+            return True
+        same = self._contents.setdefault(bytes.fromhex(config.digest()), (recipe, point, path))
+        if same[1] is not point:
+            hint = "points with other values need something in `base` that differs"
+            self._complaints.add(where, ConfigError(f"the same config as {same[2]}", hint))
+            return False
+        return True
+
+    def refuse_files_above_files(self, files: Iterable[GeneratedFile]) -> None:
+        """A path cannot be a file and a folder."""
+        folders = {folder for file in files for folder in folders_above(file.path)}
+        for folder in sorted(folders):
+            if folder.casefold() in self._paths:
+                recipe, point = self._paths[folder.casefold()]
+                where = self._complaints.place(recipe, point, folder, 1, None)
+                self._complaints.add(where, ConfigError("the path is a folder of others", "choose another path"))
+
+
+def _said(recipe: Recipe, point: Point) -> str:
+    return f"{recipe.name} {Complaints.coordinates(point)}".strip()
+
+
+def _hint(first: tuple[Recipe, Point], second: tuple[Recipe, Point]) -> str:
+    if first[0] is not second[0]:
+        return "give the two sections paths of their own"
+    differing = [name for name in second[1] if first[1].get(name) != second[1][name]]
+    return "put " + " and ".join(f"{{{name}}}" for name in differing) + " into `path`"

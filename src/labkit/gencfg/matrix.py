@@ -1,0 +1,234 @@
+"""The matrix file as strict objects: what its keys are called, and which of them fit together.
+
+Knows the form of the file only. What a point is worth is for the config class of its command to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, field_validator, model_validator
+
+from labkit.config.base import Config, nearest, validate
+from labkit.config.commands import COMMANDS
+from labkit.config.templates import template_dirs
+from labkit.config.yaml_text import load_mapping
+from labkit.errors import ConfigError
+
+
+class Derived(Config):
+    """A value that follows from others: a text with names, a table, or a function. In YAML a plain text is `text`."""
+
+    text: str | None = None
+    """A text with `{names}`; a single `{name}` keeps its type."""
+    of: str | tuple[str, ...] | None = None
+    """The name, or for a function the names, that it is derived from."""
+    table: dict[str, Any] | None = None
+    """What it is for each value of `of`."""
+    otherwise: Any = None
+    """What it is for every value that is not in `table`; left out, such a value is an error."""
+    function: str | None = None
+    """A function of labkit's registry (`world.extraction_task`) or of the file `functions`."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Derived:
+        ways = [way for way in ("text", "table", "function") if getattr(self, way) is not None]
+        if len(ways) != 1:
+            raise ValueError("give one of `text`, `table` (with `of`) and `function` (with `of`)")
+        if (self.of is None) != (ways == ["text"]):
+            raise ValueError("`table` and `function` need `of`, and `text` has none")
+        if ways == ["table"] and not isinstance(self.of, str):
+            raise ValueError("a table is read by one name: `of: model`")
+        if ways != ["table"] and "otherwise" in self.model_fields_set:
+            raise ValueError("`otherwise` belongs to a `table`")
+        return self
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The names that it is derived from."""
+        return () if self.of is None else (self.of,) if isinstance(self.of, str) else self.of
+
+
+class Section(Config):
+    """A group of files: axes, how they combine, and the path of each point."""
+
+    about: str = ""
+    """A line for readers."""
+    optional: bool = False
+    """Off unless `--with` names it."""
+    axes: dict[str, Any] = {}
+    """Named lists; the last one changes fastest. An item `{each: NAME}` stands for a list of the registry or of `lists`,
+    `{from: 1, to: 5}` for the whole numbers."""
+    zip: tuple[tuple[str, ...], ...] = ()
+    """Axes that go together, position by position."""
+    include: tuple[dict[str, Any], ...] = ()
+    """Given, only points that equal one of these, in the axes that it names, stay."""
+    exclude: tuple[dict[str, Any], ...] = ()
+    """Points that equal one of these, in the axes that it names, are left out."""
+    add: tuple[dict[str, Any], ...] = ()
+    """Points beside the product; each names every axis."""
+    derive: dict[str, Derived] = {}
+    """Further names, each from those before it."""
+    path: str
+    """Where a point's file stands, below the output folder."""
+
+    @field_validator("derive", mode="before")
+    @classmethod
+    def _plain_texts(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {name: {"text": way} if isinstance(way, str) else way for name, way in value.items()}
+
+
+class ConfigSection(Section):
+    """A group of configs of one command."""
+
+    command: str
+    """The labkit command that they are for."""
+    base_config: str | None = None
+    """A config file beside the matrix, or a template, whose values stand below those of `base`."""
+    base: dict[str, Any] = {}
+    """Values of every point, by nested or dotted key, with `{names}` in their texts."""
+
+
+class ScriptSection(Section):
+    """A group of texts: scripts, a README."""
+
+    text: str
+    """The text, with `{names}`."""
+
+
+class Matrix(Config):
+    """A whole matrix file."""
+
+    about: str = ""
+    """A line for readers."""
+    functions: str | None = None
+    """A Python file beside the matrix, whose functions derive values."""
+    values: dict[str, Any] = {}
+    """Names with one value, the same for every section."""
+    lists: dict[str, tuple[Any, ...]] = {}
+    """Lists that several axes take by `{each: NAME}`."""
+    sections: dict[str, ConfigSection]
+    """Groups of configs."""
+    scripts: dict[str, ScriptSection] = {}
+    """Groups of texts."""
+
+    @property
+    def groups(self) -> dict[str, ConfigSection | ScriptSection]:
+        """Sections and scripts, by name."""
+        return {**self.sections, **self.scripts}
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixFile:
+    """A matrix and where it stands."""
+
+    path: Path
+    matrix: Matrix
+
+    @property
+    def name(self) -> str:
+        """What it is called in `gencfg.json`: the name of its file without the ending."""
+        return self.path.stem
+
+    @property
+    def shown(self) -> str:
+        """The file as a header names it: the same words wherever the user and the package stand."""
+        return f"templates/{self.path.name}" if self.path.absolute().parent.name == "templates" else self.path.name
+
+
+def load_matrix(path: Path) -> MatrixFile:
+    """Read a matrix file.
+
+    Raises:
+        ConfigError: it is no YAML, has a key that there is not (gives the nearest), or values that do not fit.
+    """
+    content = load_mapping(path)
+    if "sections" not in content:
+        command = content.get("command")
+        is_config = isinstance(command, str) and command in COMMANDS
+        hint = f"it is a config for labkit {command}" if is_config else _section_hint(content)
+        raise ConfigError(f"{path} is no matrix: it has no `sections`", hint)
+    _refuse_unknown_keys(content, path)
+    try:
+        matrix = validate(Matrix, content)
+    except ConfigError as error:
+        raise ConfigError(f"{path}:\n{error.message}", "correct the matrix") from None
+    _refuse_unknown_commands(matrix, path)
+    return MatrixFile(path, matrix)
+
+
+def find_matrix(name: str) -> Path:
+    """The file that a name means: a path, or the name of a matrix among the user's templates or labkit's.
+
+    Raises:
+        ConfigError: there is none; lists those there are.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    if path.parent in (Path(), Path("templates")):
+        wanted = path.name if path.suffix == ".yaml" else f"{path.name}.yaml"
+        for folder in template_dirs():
+            if (folder / wanted).is_file():
+                return folder / wanted
+    known = matrix_names()
+    guess = nearest(path.stem, known)
+    there = f"there are: {', '.join(known)}; or give the path of a matrix of yours"
+    raise ConfigError(f"there is no matrix {name}", f"did you mean {guess}? {there}" if guess else there)
+
+
+def matrix_names() -> list[str]:
+    """The matrices among the user's templates and those that came with labkit."""
+    paths = [path for folder in template_dirs() for path in folder.glob("*.yaml")]
+    return sorted({path.stem for path in paths if _looks_like_a_matrix(path)})
+
+
+def _looks_like_a_matrix(path: Path) -> bool:
+    try:
+        return any(line.startswith(b"sections:") for line in path.read_bytes().splitlines())
+    except OSError:
+        return False
+
+
+def _section_hint(content: Mapping[str, Any]) -> str:
+    guess = nearest("sections", content)
+    return f"is `{guess}` meant to be `sections`?" if guess else "docs/gencfg.md shows one to begin from"
+
+
+def _refuse_unknown_keys(content: Mapping[str, Any], path: Path) -> None:
+    """Pydantic would refuse them as well, but without the nearest."""
+    _refuse_keys(content, Matrix, f"{path}")
+    for kind, schema in (("sections", ConfigSection), ("scripts", ScriptSection)):
+        for name, section in _mappings(content.get(kind)):
+            _refuse_keys(section, schema, f"{path}, {kind}.{name}")
+            for derived, way in _mappings(section.get("derive")):
+                _refuse_keys(way, Derived, f"{path}, {kind}.{name}.derive.{derived}")
+    both = set(dict(_mappings(content.get("sections")))) & set(dict(_mappings(content.get("scripts"))))
+    if both:
+        raise ConfigError(f"{path}: {min(both)} stands under both `sections` and `scripts`", "give one another name")
+
+
+def _mappings(value: Any) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    items = value.items() if isinstance(value, Mapping) else ()
+    return [(str(name), inner) for name, inner in items if isinstance(inner, Mapping)]
+
+
+def _refuse_keys(content: Mapping[str, Any], schema: type[BaseModel], where: str) -> None:
+    for key in content:
+        if key not in schema.model_fields:
+            guess = nearest(str(key), schema.model_fields)
+            hint = f"did you mean `{guess}`?" if guess else f"keys here: {', '.join(schema.model_fields)}"
+            raise ConfigError(f"{where}: there is no key `{key}`", hint)
+
+
+def _refuse_unknown_commands(matrix: Matrix, path: Path) -> None:
+    for name, section in matrix.sections.items():
+        if section.command not in COMMANDS:
+            guess = nearest(section.command, COMMANDS)
+            hint = f"did you mean `{guess}`?" if guess else f"commands with configs: {', '.join(COMMANDS)}"
+            raise ConfigError(f"{path}, sections.{name}: there is no command {section.command!r}", hint)
