@@ -35,6 +35,7 @@ bench:
     python benchmarks/rows.py
     python benchmarks/scoring.py
     python benchmarks/noise.py
+    python benchmarks/gencfg.py
     python benchmarks/world_data.py
     python benchmarks/evaluation.py
     python benchmarks/representations.py

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from labkit.report.table import Cell, Table
 
 MATRIX = Annotated[
-    str | None, typer.Argument(metavar="[MATRIX]", help="A matrix file, or the name of a shipped one.", show_default=False)
+    str | None,
+    typer.Argument(metavar="[MATRIX]", help="A matrix file, or the name of a shipped one.", show_default=False),
 ]
 Out = Annotated[Path, typer.Option("--out", help="Folder below which the paths of the matrix stand.")]
 With = Annotated[
@@ -30,9 +31,9 @@ HERE = Path(".")
 
 HELP = """Expand a matrix into configs, each checked before any is written.
 
-`labkit gencfg exp1` writes the 1,413 configs of the world-cities experiment and its scripts below the current folder. Run again it
-replaces what differs and touches nothing else. Files that were edited by hand, and those that the matrix makes no more,
-are named and stay. `gencfg.json` says which files are labkit's.
+`labkit gencfg exp1` writes the 1,413 configs of the world-cities experiment, and its scripts, below the current folder. Run
+again it replaces what differs and touches nothing else. Files that were edited by hand, and those that the matrix makes
+no more, are named and stay. `gencfg.json` says which files are labkit's.
 """
 
 
@@ -51,6 +52,7 @@ def _gencfg(
     ] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Remove files that the matrix makes no more.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that were edited by hand.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Print the matrix file, to begin one's own from it.")] = False,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -62,9 +64,13 @@ def _gencfg(
 
     if matrix is None:
         raise ConfigError("labkit gencfg needs a matrix", f"there are: {', '.join(matrix_names())}; or give a path")
+    path = find_matrix(matrix)
+    if show:
+        print(path.read_text(encoding="utf-8"), end="")
+        return
     if check and (dry_run or prune or overwrite):
         raise ConfigError("--check writes nothing and decides nothing", "leave --dry-run, --prune and --overwrite out")
-    generated = generate(load_matrix(find_matrix(matrix)), extra=extra or (), only=only or ())
+    generated = generate(load_matrix(path), extra=extra or (), only=only or ())
     if check or dry_run:
         plan = make_plan(generated, out)
     else:
@@ -108,7 +114,9 @@ def _sections(plan: Plan) -> Table:
         points = None if recipe is None else recipe.grid.arithmetic
         number = 0 if recipe is None else recipe.grid.num_points
         rows.append({"section": name, "points": points, "files": number, **{state: count[state] for state in states}})
-    off = [f"{name} ({r.grid.num_points:,})" for name, r in recipes.items() if r.section.optional and name not in counts]
+    off = [
+        f"{name} ({r.grid.num_points:,})" for name, r in recipes.items() if r.section.optional and name not in counts
+    ]
     notes = [f"off, switched on by --with: {', '.join(off)}"] if off else []
     notes += [f"{count:,} files of {name} are there and were left alone" for name, count in plan.unasked.items()]
     title = f"{plan.generated.file.shown} in {plan.folder}"
@@ -134,10 +142,7 @@ def _say_sum(plan: Plan, to: str, *, overwrite: bool, prune: bool) -> None:
     removed = paths_to_remove(plan, overwrite=overwrite) if prune else []
     words = [f"{len(created):,} {to}create{'' if to else 'd'}", f"{len(updated):,} {to}update{'' if to else 'd'}"]
     words += [f"{len(removed):,} {to}remove{'' if to else 'd'}"] if removed else []
-    unchanged = len(plan.paths("unchanged"))
-    num_configs, num_files = plan.generated.num_configs, len(plan.generated.files)
-    scripts = f" and {num_files - num_configs:,} scripts" if num_files > num_configs else ""
-    _say(f"{num_configs:,} configs{scripts}: {', '.join(words)}, {unchanged:,} unchanged")
+    _say(f"{plan.generated.counted}: {', '.join(words)}, {len(plan.paths('unchanged')):,} unchanged")
     if updated:
         _say(_changes(plan))
     if not overwrite and (edited := plan.paths("edited", *(("stale and edited",) if prune else ()))):
@@ -172,7 +177,7 @@ def _refuse_drift(plan: Plan, command: str) -> None:
     if found:
         hint = f"{command} mends it; --overwrite replaces what was edited, --prune removes what is left over"
         raise CheckFailed("\n".join([f"{plan.folder} is not what {plan.generated.file.shown} makes", *found]), hint)
-    _say(f"{len(plan.generated.files):,} files are as {plan.generated.file.shown} says")
+    _say(f"{plan.generated.counted}: all as {plan.generated.file.shown} says")
 
 
 def _command(matrix: str, out: Path, extra: list[str] | None, only: list[str] | None) -> str:

@@ -62,9 +62,9 @@ def parse_value(text: str) -> Any:
 
 
 def reads_as_text(word: str) -> bool:
-    """Whether a bare word is text in YAML: `1e-5`, `null` and `on` are not."""
-    resolvers = _Loader.yaml_implicit_resolvers
-    return not any(pattern.match(word) for _, pattern in [*resolvers.get(word[:1], []), *resolvers.get(None, [])])
+    """Whether a bare word is text for every reader of YAML: `1e-5`, `null`, `on` and `2026-01-01` are not."""
+    found = (loader.yaml_implicit_resolvers.get(word[:1], []) for loader in (_Loader, yaml.SafeLoader))
+    return not any(pattern.match(word) for resolvers in found for _, pattern in resolvers)
 
 
 def load_mapping(path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What is wrong with points, collected: one fault of a thousand points is said once, with the first of them."""
+"""What is wrong with points, collected: one sort of fault of a thousand points is said once, with the first of them."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Place:
     """From 1, among all points that are configs; None for a script."""
 
     def __str__(self) -> str:
-        total = self.recipe.grid.num_points
-        number = f"point {self.of_all:,}" if self.of_all is not None else f"script {self.number:,}"
-        within = f" ({self.number:,} of {total:,} of {self.recipe.name})" if self.of_all != self.number or total > 1 else ""
-        lines = [f"{number}{within}: {Complaints.coordinates(self.point)}".removesuffix(": ")]
+        kind = f"point {self.of_all:,}" if self.of_all is not None else "script"
+        number = f"{kind} ({self.recipe.name}, {self.number:,} of {self.recipe.grid.num_points:,})"
+        coordinates = Complaints.coordinates(self.point)
+        lines = [f"{number}: {coordinates}" if coordinates else number]
         return "\n  ".join([*lines, *([self.path] if self.path else [])])
 
 
@@ -37,7 +37,8 @@ class Complaints:
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], list[Any]] = {}
-        self._num_points = 0
+        self.num_points = 0
+        """How many faults there are, which is one for each point that has any."""
 
     @staticmethod
     def coordinates(point: Point) -> str:
@@ -49,14 +50,14 @@ class Complaints:
         """Where a point stands; a path that could not be made is left out."""
         return Place(recipe, point, path if isinstance(path, str) else None, number, of_all)
 
-    def add(self, where: Place, error: ConfigError) -> None:
-        """One fault of a point."""
-        self._num_points += 1
-        entry = self._found.setdefault((where.recipe.name, error.message), [where, error, 0])
+    def add(self, where: Place, error: ConfigError, sort: str = "") -> None:
+        """One fault of a point. Faults of a section that are of one sort, or say the same, are told once."""
+        self.num_points += 1
+        entry = self._found.setdefault((where.recipe.name, sort or error.message), [where, error, 0])
         entry[2] += 1
 
-    def refuse(self, message: str) -> None:
-        """Raise a `ConfigError` if there was a fault. `{points}` of the message is how many points have one."""
+    def refuse(self, what: str, num_points: int) -> None:
+        """Raise a `ConfigError` that begins with `what` if one of so many points has a fault."""
         if not self._found:
             return
         shown = [_entry(*found) for found in list(self._found.values())[:MAX_SHOWN]]
@@ -65,10 +66,13 @@ class Complaints:
             shown.append(f"and {rest:,} more points, each wrong in its own way")
         hints = list(dict.fromkeys(found[1].hint for found in self._found.values()))
         hint = hints[0] if len(hints) == 1 else "correct the matrix"
-        raise ConfigError("\n".join([message.format(points=f"{self._num_points:,}"), *shown]), hint)
+        one = "is" if self.num_points == 1 else "are"
+        counted = f"nothing is written, because {self.num_points:,} of {num_points:,} points {one} wrong"
+        raise ConfigError("\n".join([f"{what}: {counted}", *shown]), hint)
 
 
 def _entry(where: Place, error: ConfigError, count: int) -> str:
-    more = f"\n  and {count - 1:,} more points of {where.recipe.name}" if count > 1 else ""
+    points = "point" if count == 2 else "points"
+    more = f"\n  and {count - 1:,} more {points} of {where.recipe.name}" if count > 1 else ""
     said = "\n  ".join(error.message.splitlines())
     return f"{where}\n  {said}{more}"

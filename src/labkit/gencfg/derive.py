@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from labkit.config.base import nearest
@@ -29,7 +28,9 @@ def functions_of(file: MatrixFile) -> Functions:
     try:
         source = path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"cannot read the functions {path}: {error.strerror}", "it stands beside the matrix") from None
+        raise ConfigError(
+            f"cannot read the functions {path}: {error.strerror}", "it stands beside the matrix"
+        ) from None
     defined: dict[str, Any] = {"__name__": path.stem, "__file__": str(path)}
     try:
         exec(compile(source, str(path), "exec"), defined)
@@ -46,7 +47,7 @@ def derivation(way: Derived, known: Mapping[str, Any] | set[str], functions: Fun
         ConfigError: it uses a name or a function that is not known. The function it gives raises one where a value has
             no place in the table, or where a function fails or gives what is no plain data.
     """
-    for name in way.arguments:
+    for name in way.of:
         refuse_unknown_name(name, known, f"{where}.of")
     if way.text is not None:
         return compiled(way.text, known, where)
@@ -55,7 +56,7 @@ def derivation(way: Derived, known: Mapping[str, Any] | set[str], functions: Fun
 
 def _table(way: Derived, known: Mapping[str, Any] | set[str], where: str) -> Render:
     assert way.table is not None
-    (name,) = way.arguments
+    (name,) = way.of
     # A key of JSON is a text: what it means as YAML is what an axis has.
     rows = {_table_key(parse_value(key)): compiled(value, known, f"{where}.table") for key, value in way.table.items()}
     has_otherwise = "otherwise" in way.model_fields_set
@@ -87,7 +88,7 @@ def _call(way: Derived, functions: Functions, where: str) -> Render:
         guess = nearest(str(way.function), functions)
         hint = f"did you mean {guess}?" if guess else f"there are: {', '.join(sorted(functions))}"
         raise ConfigError(f"{where}: there is no function {way.function}", hint)
-    arguments = way.arguments
+    arguments = way.of
     known: dict[str, Any] = {}
 
     def render(names: Names) -> Any:
@@ -109,7 +110,9 @@ def _result(function: Callable[..., Any], values: list[Any], what: str) -> Any:
         raise
     except Exception as error:  # the user's code may raise anything
         said = str(error.args[0]) if isinstance(error, (KeyError, ValueError)) and error.args else repr(error)
-        raise ConfigError(f"{what} failed on {json.dumps(values)[1:-1]}: {said}", "mend the function or the axis") from None
+        raise ConfigError(
+            f"{what} failed on {json.dumps(values)[1:-1]}: {said}", "mend the function or the axis"
+        ) from None
     if plain != (list(result) if isinstance(result, tuple) else result):
         raise ConfigError(f"{what} gave {result!r}, which YAML cannot hold", "give numbers, texts, lists and dicts")
     return plain

@@ -55,9 +55,13 @@ class Generated:
     needs: Needs = field(default_factory=Needs)
 
     @property
-    def num_configs(self) -> int:
-        """Files that are configs, and not scripts."""
-        return sum(self.recipes[name].grid.num_points for name in self.groups if self.recipes[name].schema is not None)
+    def counted(self) -> str:
+        """How many files of which kind: `1,413 configs, 28 scripts, 1 text`."""
+        num_texts = sum(1 for file in self.files if self.recipes[file.group].schema is None)
+        num_scripts = sum(1 for file in self.files if file.is_script)
+        counts = {"config": len(self.files) - num_texts, "script": num_scripts, "text": num_texts - num_scripts}
+        words = [f"{count:,} {kind}{'' if count == 1 else 's'}" for kind, count in counts.items() if count]
+        return ", ".join(words) or "no files"
 
 
 def digest_of(data: bytes) -> str:
@@ -94,7 +98,7 @@ def generate(file: MatrixFile, *, extra: Collection[str] = (), only: Collection[
         generated.files.extend(_configs(recipe, file, complaints, places, generated.needs, number))
         number += recipe.grid.num_points
     places.refuse_files_above_files(generated.files)
-    complaints.refuse(f"{file.path}: nothing is written, because {{points}} of {number:,} points are wrong")
+    complaints.refuse(str(file.path), len(generated.files) + complaints.num_points)
     generated.needs.refuse_cycles()
     return generated
 
@@ -152,9 +156,7 @@ def written_values(config: Config) -> dict[str, Any]:
     return config.model_dump(mode="json", exclude_unset=True)
 
 
-def _scripts(
-    recipe: Recipe, file: MatrixFile, complaints: Complaints, places: _Places
-) -> Iterator[GeneratedFile]:
+def _scripts(recipe: Recipe, file: MatrixFile, complaints: Complaints, places: _Places) -> Iterator[GeneratedFile]:
     for number, (point, names, path) in enumerate(points_with_paths(recipe), start=1):
         where = complaints.place(recipe, point, path, number, None)
         try:
@@ -195,14 +197,18 @@ class _Places:
         point: Point = where.point
         other = self._paths.setdefault(path.casefold(), (recipe, point))
         if other[1] is not point:
-            self._complaints.add(where, ConfigError(f"the path of {_said(*other)} too", _hint(other, (recipe, point))))
+            error = ConfigError(f"the path is that of another point: {_said(*other)}", _hint(other, (recipe, point)))
+            self._complaints.add(where, error, "path")
             return False
         if config is None:
             return True
         same = self._contents.setdefault(bytes.fromhex(config.digest()), (recipe, point, path))
         if same[1] is not point:
-            hint = "points with other values need something in `base` that differs"
-            self._complaints.add(where, ConfigError(f"the same config as {same[2]}", hint))
+            self._complaints.add(
+                where,
+                ConfigError(f"the config is that of another point: {same[2]}", _hint_of_content(same, recipe, point)),
+                "config",
+            )
             return False
         return True
 
@@ -223,5 +229,15 @@ def _said(recipe: Recipe, point: Point) -> str:
 def _hint(first: tuple[Recipe, Point], second: tuple[Recipe, Point]) -> str:
     if first[0] is not second[0]:
         return "give the two sections paths of their own"
-    differing = [name for name in second[1] if first[1].get(name) != second[1][name]]
-    return "put " + " and ".join(f"{{{name}}}" for name in differing) + " into `path`"
+    return f"put {' and '.join(_differing(first[1], second[1]))} into `path`"
+
+
+def _hint_of_content(first: tuple[Recipe, Point, str], recipe: Recipe, point: Point) -> str:
+    if first[0] is not recipe:
+        return "leave one of the two out"
+    names = " and ".join(_differing(first[1], point))
+    return f"use {names} in `base`, or leave one of the points out"
+
+
+def _differing(first: Point, second: Point) -> list[str]:
+    return [f"{{{name}}}" for name in second if first.get(name) != second[name]]

@@ -100,7 +100,9 @@ def _axis(values: Any, where: str, lists: Mapping[str, Sequence[Any]]) -> list[A
     if not isinstance(values, (list, Mapping)):
         raise ConfigError(f"{where} is no list (got {_shown(values)})", f"write {name}: [{_shown(values)}]")
     if not found:
-        raise ConfigError(f"{where} is empty, so there would be no point at all", "give it a value, or leave the axis out")
+        raise ConfigError(
+            f"{where} is empty, so there would be no point at all", "give it a value, or leave the axis out"
+        )
     _refuse_repeats(found, where)
     return found
 
@@ -181,7 +183,9 @@ def _check_entry(grid: Grid, entry: Mapping[str, Any], kind: str, where: str) ->
 
 def _refuse_idle_entries(grid: Grid) -> None:
     """An exclusion that meets no point is a mistake that nobody would notice."""
-    waiting = {("include", at) for at in range(len(grid.include))} | {("exclude", at) for at in range(len(grid.exclude))}
+    waiting = {("include", at) for at in range(len(grid.include))} | {
+        ("exclude", at) for at in range(len(grid.exclude))
+    }
     if len({name for group in grid.groups for name in group}) == len(grid.groups):
         return  # without zips every combination of values that exist is a point
     for point in Grid(grid.where, grid.axes, grid.groups).points():

@@ -77,7 +77,9 @@ def read_manifest(folder: Path, name: str) -> Manifest:
     whole = read_json(path)
     if whole.get("schema") != SCHEMA:
         hint = "use the labkit that wrote it, or a newer one"
-        raise RecordError(f"{path} is no manifest of this labkit: its schema is {whole.get('schema')!r}, not {SCHEMA}", hint)
+        raise RecordError(
+            f"{path} is no manifest of this labkit: its schema is {whole.get('schema')!r}, not {SCHEMA}", hint
+        )
     try:
         content: _Matrices = {key: dict(value) for key, value in whole["matrices"].items()}
         entries = {matrix: dict(_entries(value["sections"])) for matrix, value in content.items()}
@@ -90,5 +92,7 @@ def read_manifest(folder: Path, name: str) -> Manifest:
 
 def _entries(sections: Mapping[str, Mapping[str, str]]) -> Mapping[str, Entry]:
     return {
-        path: Entry(group, tuple(digests.split())) for group, files in sections.items() for path, digests in files.items()
+        path: Entry(group, tuple(digests.split()))
+        for group, files in sections.items()
+        for path, digests in files.items()
     }

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, field_validator, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from labkit.config.base import Config, nearest, validate
 from labkit.config.commands import COMMANDS
@@ -24,8 +24,8 @@ class Derived(Config):
 
     text: str | None = None
     """A text with `{names}`; a single `{name}` keeps its type."""
-    of: str | tuple[str, ...] | None = None
-    """The name, or for a function the names, that it is derived from."""
+    of: tuple[str, ...] = ()
+    """The name, or for a function the names, that it is derived from. In YAML one name needs no brackets."""
     table: dict[str, Any] | None = None
     """What it is for each value of `of`."""
     otherwise: Any = None
@@ -38,18 +38,13 @@ class Derived(Config):
         ways = [way for way in ("text", "table", "function") if getattr(self, way) is not None]
         if len(ways) != 1:
             raise ValueError("give one of `text`, `table` (with `of`) and `function` (with `of`)")
-        if (self.of is None) != (ways == ["text"]):
+        if bool(self.of) == (ways == ["text"]):
             raise ValueError("`table` and `function` need `of`, and `text` has none")
-        if ways == ["table"] and not isinstance(self.of, str):
+        if ways == ["table"] and len(self.of) != 1:
             raise ValueError("a table is read by one name: `of: model`")
         if ways != ["table"] and "otherwise" in self.model_fields_set:
             raise ValueError("`otherwise` belongs to a `table`")
         return self
-
-    @property
-    def arguments(self) -> tuple[str, ...]:
-        """The names that it is derived from."""
-        return () if self.of is None else (self.of,) if isinstance(self.of, str) else self.of
 
 
 class Section(Config):
@@ -59,7 +54,7 @@ class Section(Config):
     """A line for readers."""
     optional: bool = False
     """Off unless `--with` names it."""
-    axes: dict[str, Any] = {}
+    axes: dict[str, Any] = Field(default_factory=dict)
     """Named lists; the last one changes fastest. An item `{each: NAME}` stands for a list of the registry or of `lists`,
     `{from: 1, to: 5}` for the whole numbers."""
     zip: tuple[tuple[str, ...], ...] = ()
@@ -70,17 +65,10 @@ class Section(Config):
     """Points that equal one of these, in the axes that it names, are left out."""
     add: tuple[dict[str, Any], ...] = ()
     """Points beside the product; each names every axis."""
-    derive: dict[str, Derived] = {}
+    derive: dict[str, Derived] = Field(default_factory=dict)
     """Further names, each from those before it."""
     path: str
     """Where a point's file stands, below the output folder."""
-
-    @field_validator("derive", mode="before")
-    @classmethod
-    def _plain_texts(cls, value: Any) -> Any:
-        if not isinstance(value, dict):
-            return value
-        return {name: {"text": way} if isinstance(way, str) else way for name, way in value.items()}
 
 
 class ConfigSection(Section):
@@ -90,7 +78,7 @@ class ConfigSection(Section):
     """The labkit command that they are for."""
     base_config: str | None = None
     """A config file beside the matrix, or a template, whose values stand below those of `base`."""
-    base: dict[str, Any] = {}
+    base: dict[str, Any] = Field(default_factory=dict)
     """Values of every point, by nested or dotted key, with `{names}` in their texts."""
 
 
@@ -108,19 +96,14 @@ class Matrix(Config):
     """A line for readers."""
     functions: str | None = None
     """A Python file beside the matrix, whose functions derive values."""
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = Field(default_factory=dict)
     """Names with one value, the same for every section."""
-    lists: dict[str, tuple[Any, ...]] = {}
+    lists: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
     """Lists that several axes take by `{each: NAME}`."""
-    sections: dict[str, ConfigSection]
+    sections: Annotated[dict[str, ConfigSection], Field(min_length=1)]
     """Groups of configs."""
-    scripts: dict[str, ScriptSection] = {}
+    scripts: dict[str, ScriptSection] = Field(default_factory=dict)
     """Groups of texts."""
-
-    @property
-    def groups(self) -> dict[str, ConfigSection | ScriptSection]:
-        """Sections and scripts, by name."""
-        return {**self.sections, **self.scripts}
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +136,7 @@ def load_matrix(path: Path) -> MatrixFile:
         is_config = isinstance(command, str) and command in COMMANDS
         hint = f"it is a config for labkit {command}" if is_config else _section_hint(content)
         raise ConfigError(f"{path} is no matrix: it has no `sections`", hint)
+    content = _written_out(content)
     _refuse_unknown_keys(content, path)
     try:
         matrix = validate(Matrix, content)
@@ -200,8 +184,28 @@ def _section_hint(content: Mapping[str, Any]) -> str:
     return f"is `{guess}` meant to be `sections`?" if guess else "docs/gencfg.md shows one to begin from"
 
 
+def _written_out(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content without its short forms: `name: text` below `derive`, and `of: name`."""
+
+    def written_out(way: Any) -> Any:
+        if isinstance(way, str):
+            return {"text": way}
+        return {**way, "of": [way["of"]]} if isinstance(way, dict) and isinstance(way.get("of"), str) else way
+
+    whole = dict(content)
+    for kind in ("sections", "scripts"):
+        if isinstance(whole.get(kind), dict):
+            whole[kind] = dict(whole[kind])
+        for name, section in _mappings(whole.get(kind)):
+            if isinstance(section.get("derive"), dict):
+                derive = {key: written_out(way) for key, way in section["derive"].items()}
+                whole[kind][name] = {**section, "derive": derive}
+    return whole
+
+
 def _refuse_unknown_keys(content: Mapping[str, Any], path: Path) -> None:
     """Pydantic would refuse them as well, but without the nearest."""
+    _refuse_keys_that_are_no_text(content, f"{path}")
     _refuse_keys(content, Matrix, f"{path}")
     for kind, schema in (("sections", ConfigSection), ("scripts", ScriptSection)):
         for name, section in _mappings(content.get(kind)):
@@ -211,6 +215,21 @@ def _refuse_unknown_keys(content: Mapping[str, Any], path: Path) -> None:
     both = set(dict(_mappings(content.get("sections")))) & set(dict(_mappings(content.get("scripts"))))
     if both:
         raise ConfigError(f"{path}: {min(both)} stands under both `sections` and `scripts`", "give one another name")
+
+
+def _refuse_keys_that_are_no_text(value: Any, where: str) -> None:
+    """YAML reads `on`, `no` and `1` as something else than words. In tables they mean values."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                raise ConfigError(
+                    f"{where}: YAML takes a key there for {key!r}, and not for a word", "put it in quotes"
+                )
+            if key != "table":
+                _refuse_keys_that_are_no_text(inner, f"{where}, {key}")
+    elif isinstance(value, list):
+        for inner in value:
+            _refuse_keys_that_are_no_text(inner, where)
 
 
 def _mappings(value: Any) -> Iterable[tuple[str, Mapping[str, Any]]]:

@@ -10,11 +10,11 @@ from labkit.config.references import Reference
 from labkit.gencfg.generate import Generated, needs_of
 from labkit.gencfg.needs import Needs
 
-_MAX_NAMED = 3
+_MAX_NAMED = 2
 
 
 def missing_inputs(generated: Generated, folders: Collection[Path]) -> list[str]:
-    """A line for each sort of input that is neither there nor made by a config of the matrix; nothing if none is missing.
+    """Two lines for each sort of input that is neither there nor made by a config of the matrix; none if nothing is missing.
 
     Args:
         folders: where relative paths are looked for
@@ -28,7 +28,8 @@ def missing_inputs(generated: Generated, folders: Collection[Path]) -> list[str]
         option = next((name for name, needs in makers.items() if needs.maker(reference) is not None), "")
         place = os.path.dirname(reference.name) if reference.kind == "path" else reference.runs_dir
         sorts.setdefault((option, reference.kind, place), []).append((reference, groups))
-    return ["not there, and made by no config of this matrix:", *(_line(*sort, found) for sort, found in sorts.items())]
+    lines = [line for sort, found in sorts.items() for line in _lines(*sort, found)]
+    return ["inputs that are not there, and that no config of this matrix makes:", *lines]
 
 
 def _makers_that_are_off(generated: Generated) -> dict[str, Needs]:
@@ -36,13 +37,15 @@ def _makers_that_are_off(generated: Generated) -> dict[str, Needs]:
     return {recipe.name: needs_of(recipe, generated.file) for recipe in off}
 
 
-def _line(option: str, kind: str, place: str, found: list[tuple[Reference, set[str]]]) -> str:
+def _lines(option: str, kind: str, place: str, found: list[tuple[Reference, set[str]]]) -> list[str]:
     names = [f"run:{ref.name}" if kind == "run" else os.path.basename(ref.name) for ref, _ in found]
-    more = ", …" if len(names) > _MAX_NAMED else ""
     groups = sorted(set().union(*(groups for _, groups in found)))
-    if kind == "run":
-        what = f"{len(names):,} finished training{'s' if len(names) > 1 else ''} under {place}"
-    else:
-        what = f"{len(names):,} path{'s' if len(names) > 1 else ''} in {place or '.'}"
-    way = f"; --with {option} makes {'them' if len(names) > 1 else 'it'}" if option else ""
-    return f"  {what}, for {', '.join(groups)}: {', '.join(names[:_MAX_NAMED])}{more}{way}"
+    many = "s" if len(names) > 1 else ""
+    what = f"{len(names):,} training{many}" if kind == "run" else f"{len(names):,} path{many}"
+    way = f"; --with {option} makes {'them' if many else 'it'}" if option else ""
+    return [f"  {what} in {place or '.'}: {_first(names)}", f"    needed by {_first(groups)}{way}"]
+
+
+def _first(names: list[str]) -> str:
+    """The first two of many names."""
+    return ", ".join(names[:_MAX_NAMED]) + (f" and {len(names) - _MAX_NAMED:,} more" if len(names) > _MAX_NAMED else "")

@@ -90,7 +90,9 @@ def _read(path: Path) -> bytes | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except IsADirectoryError:
-        raise RecordError(f"{path} is a folder, where a file should stand", "move it away, or choose another --out") from None
+        raise RecordError(
+            f"{path} is a folder, where a file should stand", "move it away, or choose another --out"
+        ) from None
     except OSError as error:
         raise RecordError(f"cannot read {path}: {error.strerror}", "choose another folder with --out") from None
 
@@ -111,12 +113,11 @@ def _refuse_foreign(plan: Plan, foreign: Collection[str]) -> None:
         hint = "give one of the two matrices paths of its own, or another --out"
         raise RecordError(f"files of the matrix {whose} stand in the way:\n{named(taken)}", hint)
     blocked = {path for file in plan.generated.files for path in folders_above(file.path)}
-    files_for_folders = [path for path in sorted(blocked) if (plan.folder / path).is_file()]
-    stand = [*foreign, *(path for path in files_for_folders if path not in plan.manifest.entries)]
+    stand = [*foreign, *(path for path in sorted(blocked) if (plan.folder / path).is_file())]
     if stand:
+        what = "file stands" if len(stand) == 1 else "files stand"
         raise RecordError(
-            f"{len(stand):,} files in {plan.folder} that labkit did not write stand in the way; nothing is "
-            f"written:\n{named(stand)}",
+            f"nothing is written, because {len(stand):,} {what} in the way in {plan.folder}:\n{named(stand)}",
             f"move them away, or choose another --out; {MANIFEST_NAME} says which files are labkit's",
         )
 

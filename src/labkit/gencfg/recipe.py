@@ -134,7 +134,9 @@ def _base_values(file: MatrixFile, section: ConfigSection, where: str) -> dict[s
     for layer in _layers(file, section, where):
         refuse_unknown(schema, layer)
         if layer.values.get("command", section.command) != section.command:
-            raise ConfigError(f"{layer.origin} is a config for labkit {layer.values['command']}", f"see {where}.command")
+            raise ConfigError(
+                f"{layer.origin} is a config for labkit {layer.values['command']}", f"see {where}.command"
+            )
         for key, value in layer.values.items():
             _assign(merged, key, value, layer.origin)
     return {"command": section.command, **merged}
@@ -172,5 +174,7 @@ def _counts(sections: Mapping[str, tuple[Section, Grid]]) -> str:
         about = f"{section.about} " if section.about else ""
         option = f"(option: `--with {name}`)" if section.optional else ""
         lines.append(f"| `{name}` | {(about + option).strip()} | {grid.arithmetic} = {grid.num_points:,} |")
-    lines.append(f"| | all that are not options | {sum(g.num_points for s, g in sections.values() if not s.optional):,} |")
+    lines.append(
+        f"| | all that are not options | {sum(g.num_points for s, g in sections.values() if not s.optional):,} |"
+    )
     return "\n".join(lines)

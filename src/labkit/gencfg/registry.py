@@ -27,7 +27,9 @@ def _trained_tasks(model: str) -> Sequence[str]:
     """The tasks of `base`, `ftwb1-k` or `ftwb2-k`."""
     known = {BASE: TASK_NAMES, **MIXTURES}
     if model not in known:
-        raise ValueError(f"there is no model {model!r}: base, ftwb1-1 to ftwb1-{len(TASKS)}, ftwb2-1 to ftwb2-{len(PAIRS)}")
+        raise ValueError(
+            f"there is no model {model!r}: base, ftwb1-1 to ftwb1-{len(TASKS)}, ftwb2-1 to ftwb2-{len(PAIRS)}"
+        )
     return known[model]
 
 

@@ -27,7 +27,8 @@ def yaml_text(mapping: Mapping[str, Any]) -> str:
 
 def yaml_leaves(text: str) -> dict[str, str]:
     """Every dotted key of such a text with its value as written. Of other YAML it makes what it can."""
-    leaves, path = {}, []
+    leaves: dict[str, str] = {}
+    path: list[str] = []
     for line in text.splitlines():
         bare = line.lstrip(" ")
         key, colon, value = bare.partition(":")

@@ -1,0 +1,207 @@
+"""`labkit gencfg` as a user runs it: what is printed, the exit codes, the same bytes everywhere, and at once."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from matrices import SWEEP, contents, write_matrix
+
+Labkit = Callable[..., subprocess.CompletedProcess[str]]
+
+TEMPLATES = Path(__file__).parents[2] / "templates"
+
+
+def test_a_sweep_of_ones_own_is_made_checked_and_run(inside: Labkit, tmp_path: Path) -> None:
+    write_matrix(tmp_path)
+    done = inside("gencfg", "mine.yaml")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1] == "sweep\t2 temperatures × 3 seeds\t6\t6"
+    assert "6 configs: 6 created, 0 updated, 0 unchanged" in done.stderr
+    assert inside("gencfg", "mine.yaml", "--check").returncode == 0
+    ran = inside("sample", "--config", "configs/t0.4/seed2.yaml", "--device", "cpu")
+    assert ran.returncode == 0, ran.stderr
+    run = json.loads(next((tmp_path / "runs" / "sample").glob("*/run.json")).read_text())
+    assert (run["seed"], run["config"]["temperatures"]) == (2, [0.4])
+
+
+def test_twice_and_in_two_clones_byte_for_byte(tmp_path: Path) -> None:
+    """Other folders, ways to name the matrix, hash seeds, times and surroundings."""
+    ways = {
+        "one": ("0", ["exp1"], {"TZ": "UTC", "LC_ALL": "C"}),
+        "two": ("1234", ["./templates/exp1.yaml", "--out", "."], {"TZ": "Asia/Tokyo", "LABKIT_SEED": "7"}),
+    }
+    for name, (hash_seed, words, others) in ways.items():
+        clone = tmp_path / name / "clone"
+        (clone / "templates").mkdir(parents=True)
+        for path in TEMPLATES.glob("exp1*.yaml"):
+            (clone / "templates" / path.name).write_bytes(path.read_bytes())
+        env = os.environ | {"PYTHONHASHSEED": hash_seed} | others
+        for _ in range(2):
+            subprocess.run(
+                [sys.executable, "-m", "labkit", "gencfg", *words], cwd=clone, env=env, check=True, capture_output=True
+            )
+    first, second = (contents(tmp_path / name) for name in ways)
+    assert len(first) == 1442 + 1 + len(list(TEMPLATES.glob("exp1*.yaml")))
+    assert first == second
+
+
+def test_check_sees_a_hand_edit_and_a_removed_value(inside: Labkit, tmp_path: Path) -> None:
+    write_matrix(tmp_path)
+    inside("gencfg", "mine.yaml")
+    before = contents(tmp_path)
+    edited = tmp_path / "configs" / "t0.4" / "seed1.yaml"
+    edited.write_text(edited.read_text().replace("num_rollouts: 8", "num_rollouts: 9"))
+    done = inside("gencfg", "mine.yaml", "--check")
+    assert done.returncode == 1
+    assert "1 edited by hand:\n  configs/t0.4/seed1.yaml" in done.stderr
+    assert "changed: num_rollouts in 1" in done.stderr and "→ labkit gencfg mine.yaml mends it" in done.stderr
+    edited.write_bytes(before["configs/t0.4/seed1.yaml"])
+    write_matrix(tmp_path, SWEEP.replace("[1, 2, 3]", "[1, 2]"))
+    done = inside("gencfg", "mine.yaml", "--check")
+    assert done.returncode == 1
+    assert "2 not made by the matrix any more:\n  configs/t0.4/seed3.yaml\n  configs/t1/seed3.yaml" in done.stderr
+    write_matrix(tmp_path, SWEEP.replace("rollouts: 8", "rollouts: 16"))
+    done = inside("gencfg", "mine.yaml", "--check")
+    assert done.returncode == 1 and "6 out of date" in done.stderr and "num_rollouts in 6" in done.stderr
+    write_matrix(tmp_path)
+    (tmp_path / "gencfg.json").unlink()
+    done = inside("gencfg", "mine.yaml", "--check")
+    assert done.returncode == 1 and "gencfg.json does not list" in done.stderr
+    assert {path: data for path, data in before.items() if path != "gencfg.json"} == contents(tmp_path)
+
+
+def test_what_stays_is_named_until_it_may_go(inside: Labkit, tmp_path: Path) -> None:
+    write_matrix(tmp_path)
+    inside("gencfg", "mine.yaml")
+    (tmp_path / "configs" / "t0.4" / "seed1.yaml").write_text("command: sample\n")
+    write_matrix(tmp_path, SWEEP.replace("[1, 2, 3]", "[1, 2]").replace("rollouts: 8", "rollouts: 16"))
+    planned = inside("gencfg", "mine.yaml", "--dry-run", "--prune")
+    assert planned.returncode == 0
+    assert (
+        "0 to create, 3 to update, 2 to remove, 0 unchanged" in planned.stderr
+        and "Nothing was written." in planned.stderr
+    )
+    done = inside("gencfg", "mine.yaml")
+    assert done.returncode == 0
+    assert "0 created, 3 updated, 0 unchanged" in done.stderr and "changed: num_rollouts in 4" in done.stderr
+    assert "1 edited by hand since; they stay without --overwrite:\n  configs/t0.4/seed1.yaml" in done.stderr
+    assert "2 that the matrix makes no more; they stay without --prune:\n  configs/t0.4/seed3.yaml" in done.stderr
+    done = inside("gencfg", "mine.yaml", "--overwrite", "--prune")
+    assert "0 created, 1 updated, 2 removed, 3 unchanged" in done.stderr
+    assert inside("gencfg", "mine.yaml", "--check").returncode == 0
+
+
+def test_json_has_every_file_that_differs(inside: Labkit, tmp_path: Path) -> None:
+    write_matrix(tmp_path)
+    done = inside("gencfg", "mine.yaml", "--dry-run", "--json")
+    sections, files = json.loads(done.stdout)["tables"]
+    assert sections["rows"] == [{"section": "sweep", "points": "2 temperatures × 3 seeds", "files": 6, "create": 6}]
+    assert files["rows"][0] == {"path": "configs/t0.4/seed1.yaml", "state": "create"} and len(files["rows"]) == 6
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.yaml"]
+
+
+def test_only_and_with(inside: Labkit, tmp_path: Path) -> None:
+    done = inside("gencfg", "exp1", "--only", "train_ftwb1", "--out", "here")
+    assert "21 configs: 21 created" in done.stderr
+    done = inside("gencfg", "exp1", "--only", "base_training", "--with", "data", "--out", "here", "--json")
+    rows = {row["section"]: row["files"] for row in json.loads(done.stdout)["tables"][0]["rows"]}
+    assert rows == {"base_training": 3, "data": 1}
+    assert "21 files of train_ftwb1 are there and were left alone" in done.stdout
+    done = inside("gencfg", "exp1", "--dry-run")
+    assert "off, switched on by --with: ftwb2_training (63), base_training (3), data (1)" in done.stderr
+
+
+def test_the_matrix_itself_can_be_seen(inside: Labkit) -> None:
+    assert inside("gencfg", "exp1", "--show").stdout == (TEMPLATES / "exp1.yaml").read_text()
+
+
+REFUSED = {
+    "no matrix": (["gencfg"], ["labkit gencfg needs a matrix", "exp1, sampling_analysis_v1"]),
+    "unknown matrix": (["gencfg", "exp2"], ["there is no matrix exp2", "did you mean exp1?"]),
+    "unknown section": (["gencfg", "exp1", "--with", "base_trainig"], ["base_trainig", "did you mean base_training?"]),
+    "a check that decides": (["gencfg", "exp1", "--check", "--prune"], ["--check writes nothing"]),
+    "a config": (["gencfg", "exp1-data"], ["exp1-data.yaml is no matrix", "a config for labkit data"]),
+}
+
+
+@pytest.mark.parametrize(("words", "parts"), REFUSED.values(), ids=list(REFUSED))
+def test_what_is_refused(inside: Labkit, tmp_path: Path, words: list[str], parts: list[str]) -> None:
+    done = inside(*words)
+    assert done.returncode == 2
+    for part in parts:
+        assert part in done.stderr
+    assert "\n→ " in done.stderr and "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_foreign_files_are_named(inside: Labkit, tmp_path: Path) -> None:
+    write_matrix(tmp_path)
+    (tmp_path / "configs" / "t1").mkdir(parents=True)
+    (tmp_path / "configs" / "t1" / "seed2.yaml").write_text("mine")
+    done = inside("gencfg", "mine.yaml")
+    assert done.returncode == 2
+    assert "1 file stands in the way in .:\n  configs/t1/seed2.yaml" in done.stderr
+    assert sorted(contents(tmp_path)) == ["configs/t1/seed2.yaml", "mine.yaml"]
+
+
+def test_a_terminal_of_80_columns(tmp_path: Path) -> None:
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 80, 0, 0))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "labkit", "gencfg", "exp1", "--dry-run"],
+        cwd=tmp_path, stdout=slave, stderr=slave, stdin=slave, env=os.environ | {"NO_COLOR": "1", "TERM": "xterm"},
+    )  # fmt: skip
+    os.close(slave)
+    shown = b""
+    while process.poll() is None or shown[-1:] != b"\n":
+        try:
+            shown += os.read(master, 65536)
+        except OSError:
+            break
+    os.close(master)
+    assert process.wait() == 0
+    lines = re.sub(r"\x1b\[[0-9;]*m|\r", "", shown.decode()).splitlines()
+    assert [line for line in lines if len(line) > 80] == []
+    assert any("3 seeds × 22 models × 15 evaluations" in line and " 990 " in line for line in lines)
+
+
+IMPORTED = """
+import sys
+from labkit.cli.main import main
+sys.argv[1:] = ["gencfg", "exp1", "--dry-run"]
+try:
+    main()
+except SystemExit as stop:
+    assert not stop.code
+print(*sorted({name.split(".")[0] for name in sys.modules}))
+"""
+
+
+def test_nothing_heavy_is_imported(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", IMPORTED], cwd=tmp_path, capture_output=True, text=True, check=True)
+    imported = set(done.stdout.splitlines()[-1].split())
+    assert imported & {"torch", "transformers", "datasets", "polars", "numpy", "scipy", "vllm"} == set()
+
+
+def test_it_takes_about_a_second(tmp_path: Path) -> None:
+    """The best of three: a machine that is busy with other tests takes longer than the second that it is allowed."""
+    seconds = []
+    for _ in range(3):
+        began = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-m", "labkit", "gencfg", "exp1"], cwd=tmp_path, check=True, capture_output=True
+        )
+        seconds.append(time.perf_counter() - began)
+    assert min(seconds) < 2
