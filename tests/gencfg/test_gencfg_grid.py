@@ -54,7 +54,7 @@ def test_axes_that_go_together() -> None:
     assert [(point["seed"], point["verb"], point["folder"]) for point in found.points()] == [
         (1, "eval", "e"), (2, "eval", "e"), (1, "extract", "x"), (2, "extract", "x"),
     ]  # fmt: skip
-    assert found.arithmetic == "2 verbs/folders × 2 seeds"
+    assert found.arithmetic == "2 verbs × 2 seeds"
 
 
 def test_the_arithmetic_of_a_count() -> None:

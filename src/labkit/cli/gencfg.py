@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,12 +13,12 @@ from labkit.cli.report import Json, Verbose
 
 if TYPE_CHECKING:
     from labkit.gencfg.generate import Generated
-    from labkit.gencfg.plan import Plan
+    from labkit.gencfg.plan import Plan, State
     from labkit.report.table import Cell, Table
 
 MATRIX = Annotated[
     str | None,
-    typer.Argument(metavar="[MATRIX]", help="A matrix file, or the name of a shipped one.", show_default=False),
+    typer.Argument(metavar="MATRIX", help="A matrix file, or the name of a shipped one.", show_default=False),
 ]
 Out = Annotated[Path, typer.Option("--out", help="Folder below which the paths of the matrix stand.")]
 With = Annotated[
@@ -57,35 +59,43 @@ def _gencfg(
     verbose: Verbose = False,
 ) -> None:
     from labkit.errors import ConfigError
-    from labkit.gencfg.generate import generate
-    from labkit.gencfg.matrix import find_matrix, load_matrix, matrix_names
-    from labkit.gencfg.plan import make_plan
-    from labkit.gencfg.write import carry_out, locked
+    from labkit.gencfg.matrix import find_matrix, matrix_names
 
     if matrix is None:
         raise ConfigError("labkit gencfg needs a matrix", f"there are: {', '.join(matrix_names())}; or give a path")
-    path = find_matrix(matrix)
-    if show:
-        print(path.read_text(encoding="utf-8"), end="")
-        return
     if check and (dry_run or prune or overwrite):
         raise ConfigError("--check writes nothing and decides nothing", "leave --dry-run, --prune and --overwrite out")
-    generated = generate(load_matrix(path), extra=extra or (), only=only or ())
-    if check or dry_run:
-        plan = make_plan(generated, out)
-    else:
-        with locked(out):
-            plan = make_plan(generated, out)
-            carry_out(plan, overwrite=overwrite, prune=prune)
+    path = find_matrix(matrix)
+    if show:
+        sys.stdout.write(path.read_text(encoding="utf-8", errors="replace"))
+        return
+    plan = _plan(path, out, extra or (), only or (), reads_only=check or dry_run, overwrite=overwrite, prune=prune)
     _print(plan, as_json=as_json)
-    _say_missing(generated, out)
+    _say_missing(plan.generated, out)
     if check:
-        _refuse_drift(plan, _command(matrix, out, extra, only))
-    elif dry_run:
-        _say_sum(plan, "to ", overwrite=overwrite, prune=prune)
+        _refuse_drift(plan, _command(matrix, out, extra or (), only or ()))
+        return
+    _say_sum(plan, "to " if dry_run else "", overwrite=overwrite, prune=prune)
+    if dry_run:
         _say("Nothing was written.")
-    else:
-        _say_sum(plan, "", overwrite=overwrite, prune=prune)
+
+
+def _plan(
+    path: Path, out: Path, extra: Sequence[str], only: Sequence[str], *, reads_only: bool, overwrite: bool, prune: bool
+) -> Plan:
+    """Validate everything, hold it against the folder, and carry that out unless it only reads."""
+    from labkit.gencfg.generate import generate
+    from labkit.gencfg.matrix import load_matrix
+    from labkit.gencfg.plan import make_plan
+    from labkit.gencfg.write import carry_out, locked
+
+    generated = generate(load_matrix(path), extra=extra, only=only)
+    if reads_only:
+        return make_plan(generated, out)
+    with locked(out):
+        plan = make_plan(generated, out)
+        carry_out(plan, overwrite=overwrite, prune=prune)
+    return plan
 
 
 def _say(text: str) -> None:
@@ -134,21 +144,26 @@ def _files(plan: Plan) -> Table:
 
 
 def _say_sum(plan: Plan, to: str, *, overwrite: bool, prune: bool) -> None:
-    """What was done, or is to be done, and what stays because nobody asked for it to go."""
+    """What was done, or is `to` be done, and what stays because nobody asked for it to go."""
     from labkit.gencfg.plan import named
     from labkit.gencfg.write import paths_to_remove
 
-    created, updated = plan.paths("create"), plan.paths("update", *(("edited",) if overwrite else ()))
+    ending = "" if to else "d"
+    counts = {"create": len(plan.paths("create")), "update": len(plan.paths("update", *_edited(overwrite)))}
     removed = paths_to_remove(plan, overwrite=overwrite) if prune else []
-    words = [f"{len(created):,} {to}create{'' if to else 'd'}", f"{len(updated):,} {to}update{'' if to else 'd'}"]
-    words += [f"{len(removed):,} {to}remove{'' if to else 'd'}"] if removed else []
+    counts |= {"remove": len(removed)} if removed else {}
+    words = [f"{count:,} {to}{verb}{ending}" for verb, count in counts.items()]
     _say(f"{plan.generated.counted}: {', '.join(words)}, {len(plan.paths('unchanged')):,} unchanged")
-    if updated:
+    if counts["update"]:
         _say(_changes(plan))
     if not overwrite and (edited := plan.paths("edited", *(("stale and edited",) if prune else ()))):
         _say(f"{len(edited):,} edited by hand since; they stay without --overwrite:\n{named(edited)}")
     if not prune and (stale := plan.paths("stale", "stale and edited")):
         _say(f"{len(stale):,} that the matrix makes no more; they stay without --prune:\n{named(stale)}")
+
+
+def _edited(overwrite: bool) -> tuple[State, ...]:
+    return ("edited",) if overwrite else ()
 
 
 def _changes(plan: Plan) -> str:
@@ -180,9 +195,9 @@ def _refuse_drift(plan: Plan, command: str) -> None:
     _say(f"{plan.generated.counted}: all as {plan.generated.file.shown} says")
 
 
-def _command(matrix: str, out: Path, extra: list[str] | None, only: list[str] | None) -> str:
+def _command(matrix: str, out: Path, extra: Sequence[str], only: Sequence[str]) -> str:
     words = [f"labkit gencfg {matrix}", *([] if out == HERE else [f"--out {out}"])]
-    words += [f"--with {name}" for name in extra or ()] + [f"--only {name}" for name in only or ()]
+    words += [f"--with {name}" for name in extra] + [f"--only {name}" for name in only]
     return " ".join(words)
 
 

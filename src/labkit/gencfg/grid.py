@@ -59,8 +59,8 @@ class Grid:
 
     @property
     def arithmetic(self) -> str:
-        """How the number of points comes about: `3 seeds × 22 models`."""
-        factors = [f"{len(self.axes[group[0]])} {_plural(group, len(self.axes[group[0]]))}" for group in self.groups]
+        """How the number of points comes about: `3 seeds × 22 models`. Of axes that go together the first is named."""
+        factors = [_counted(len(self.axes[group[0]]), group[0]) for group in self.groups]
         text = " × ".join(factors) or "1"
         left_out = self.num_product + len(self.add) - self.num_points
         text += f" − {left_out} left out" if left_out else ""
@@ -223,13 +223,9 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 60 else text[:59] + "…"
 
 
-def _plural(names: Sequence[str], count: int) -> str:
-    return "/".join(name if count == 1 else _plural_of(name) for name in names)
-
-
-def _plural_of(name: str) -> str:
-    if name.endswith("s"):
-        return name
-    if name.endswith(("x", "ch", "sh")):
-        return name + "es"
-    return name[:-1] + "ies" if name.endswith("y") and name[-2:-1] not in "aeiou" else name + "s"
+def _counted(count: int, name: str) -> str:
+    """`1 seed`, `3 seeds`, `2 batches`."""
+    if count != 1 and not name.endswith("s"):
+        ends_in_y = name.endswith("y") and name[-2:-1] not in "aeiou"
+        name = name[:-1] + "ies" if ends_in_y else name + ("es" if name.endswith(("x", "ch", "sh")) else "s")
+    return f"{count:,} {name}"
