@@ -205,3 +205,58 @@ def test_it_takes_about_a_second(tmp_path: Path) -> None:
         )
         seconds.append(time.perf_counter() - began)
     assert min(seconds) < 2
+
+
+def test_a_model_that_was_trained_is_not_missing(
+    inside: Labkit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Evaluations of a model: first nobody makes it, then its training has finished, wherever runs are."""
+    text = SWEEP.replace("num_rollouts: 8", 'num_rollouts: 8\n      model.id: "run:small"')
+    write_matrix(tmp_path, text)
+    missing = inside("gencfg", "mine.yaml")
+    assert missing.returncode == 0
+    assert "1 training in runs: run:small\n    needed by sweep" in missing.stderr
+    trained = inside(
+        "train", "countdown-tiny", "--debug", "--num-steps", "1", "--name", "small", "--runs-dir", "elsewhere",
+        "--set", "evaluation.num_prompts=0", "--set", "optimisation.batch_size=8", "--set", "device=cpu",
+    )  # fmt: skip
+    assert trained.returncode == 0, trained.stderr
+    assert "run:small" in inside("gencfg", "mine.yaml").stderr
+    with monkeypatch.context() as patched:
+        patched.setenv("LABKIT_RUNS_DIR", "elsewhere")
+        assert "run:small" not in inside("gencfg", "mine.yaml").stderr
+    write_matrix(tmp_path, text.replace('model.id: "run:small"', 'model.id: "run:small"\n      runs_dir: elsewhere'))
+    assert "run:small" not in inside("gencfg", "mine.yaml").stderr
+
+
+def test_a_matrix_is_no_config(inside: Labkit) -> None:
+    done = inside("train", "exp1")
+    assert done.returncode == 2
+    assert "exp1.yaml is a matrix of many configs" in done.stderr and "→ labkit gencfg" in done.stderr
+
+
+def test_a_file_of_every_kind_is_what_its_command_takes(inside: Labkit, tmp_path: Path) -> None:
+    """The configs of exp1 as they stand, over a small world and a base model of twenty steps."""
+
+    def succeeds(*words: str) -> str:
+        done = inside(*words)
+        assert done.returncode == 0, f"{words}\n{done.stderr}"
+        return done.stdout + done.stderr
+
+    configs = "configs/revision/exp1"
+    succeeds("gencfg", "exp1", "--with", "data", "--with", "base_training", "--with", "ftwb2_training")
+    succeeds("data", "build", f"{configs}/data/world.yaml", "--debug", "--out", "data/world")
+    assert "43 of 43 data sets" in succeeds(
+        "data", "build", f"{configs}/data/world.yaml", "--dry-run", "--out", "other"
+    )
+    small = ("--debug", "--batch-size", "8", "--set", "evaluation.num_prompts=0", "--set", "device=cpu")
+    succeeds("train", f"{configs}/pt1_seed/pt1_seed1.yaml", *small)
+    for path in (f"{configs}/training/seed1/ftwb1-3_angle.yaml", f"{configs}/ftwb2/pt1_seed1_ftwb2-8.yaml"):
+        assert "checkpoints, every" in succeeds("train", path, "--dry-run")
+    for name in ("atlantis_compass", "multi_task"):
+        assert "Nothing was written." in succeeds(
+            "eval", "--config", f"{configs}/eval/seed1/base/{name}.yaml", "--device", "cpu", "--dry-run"
+        )
+    extraction = f"{configs}/representation_extraction/seed1/base/distance_firstcity_last_and_trans_l5.yaml"
+    succeeds("extract", extraction, "--device", "cpu", "--dry-run")
+    assert [path.parent.name for path in (tmp_path / "runs").glob("*/*")] == ["train"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -205,5 +206,6 @@ def _say_missing(generated: Generated, out: Path) -> None:
     """Warn of inputs that are neither there nor made by a config of the matrix, and name the option that makes them."""
     from labkit.gencfg.missing import missing_inputs
 
-    for line in missing_inputs(generated, [HERE, out]):
+    # Whoever carries the configs out has the same environment, which may say where runs are.
+    for line in missing_inputs(generated, [HERE, out], os.environ.get("LABKIT_RUNS_DIR")):
         _say(line)

@@ -97,6 +97,8 @@ def task_values(values: Mapping[str, Any]) -> dict[str, Any]:
 def _checked_file(schema: type[Config], asked: Asked) -> Layer:
     assert asked.config is not None
     layer = file_layer(asked.config)
+    if any(key.startswith("sections.") for key in layer.values):
+        raise ConfigError(f"{asked.config} is a matrix of many configs", f"labkit gencfg {asked.config} writes them")
     wanted = schema.model_fields["command"].default
     command = layer.values.get("command", wanted)
     if command != wanted:

@@ -13,13 +13,14 @@ from labkit.gencfg.needs import Needs
 _MAX_NAMED = 2
 
 
-def missing_inputs(generated: Generated, folders: Collection[Path]) -> list[str]:
+def missing_inputs(generated: Generated, folders: Collection[Path], runs_dir: str | None = None) -> list[str]:
     """Two lines for each sort of input that is neither there nor made by a config of the matrix; none if nothing is missing.
 
     Args:
         folders: where relative paths are looked for
+        runs_dir: a folder of runs beside those that the configs name
     """
-    missing = generated.needs.missing(folders)
+    missing = generated.needs.missing(folders, runs_dir)
     if not missing:
         return []
     makers = _makers_that_are_off(generated)

@@ -47,11 +47,12 @@ class Needs:
                 return self.made[made]
         return None
 
-    def missing(self, folders: Collection[Path]) -> dict[Reference, set[str]]:
+    def missing(self, folders: Collection[Path], runs_dir: str | None = None) -> dict[Reference, set[str]]:
         """Things that no config makes and that are not there, with the sections that need them.
 
         Args:
             folders: where relative paths are looked for
+            runs_dir: a folder of runs beside those that the configs name
         """
         open_ends = {ref: groups for ref, groups in self.needed.items() if self.maker(ref) is None}
         trained: dict[str, set[str]] = {}
@@ -59,7 +60,8 @@ class Needs:
         for reference, groups in open_ends.items():
             if reference.kind == "run":
                 if reference.runs_dir not in trained:
-                    trained[reference.runs_dir] = _finished_trainings(folders, reference.runs_dir)
+                    places = [folder / name for folder in folders for name in (reference.runs_dir, runs_dir) if name]
+                    trained[reference.runs_dir] = _finished_trainings(places)
                 there = reference.name in trained[reference.runs_dir]
             else:
                 there = any((folder / reference.name).exists() for folder in folders)
@@ -82,10 +84,10 @@ class Needs:
             )
 
 
-def _finished_trainings(folders: Collection[Path], runs_dir: str) -> set[str]:
-    """Names and ids of the finished trainings under a runs folder."""
+def _finished_trainings(places: Collection[Path]) -> set[str]:
+    """Names and ids of the finished trainings under some runs folders."""
     names = set()
-    for runs in dict.fromkeys(os.path.abspath(folder / runs_dir) for folder in folders):
+    for runs in dict.fromkeys(map(os.path.abspath, places)):
         for path in run_paths(Path(runs)):
             if path.parent.name != "train":
                 continue
