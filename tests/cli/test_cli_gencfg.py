@@ -153,6 +153,9 @@ def test_foreign_files_are_named(inside: Labkit, tmp_path: Path) -> None:
     done = inside("gencfg", "mine.yaml")
     assert done.returncode == 2
     assert "1 file stands in the way in .:\n  configs/t1/seed2.yaml" in done.stderr
+    checked = inside("gencfg", "mine.yaml", "--check")
+    assert checked.returncode == 1
+    assert "1 in the way, and not written by labkit:\n  configs/t1/seed2.yaml" in checked.stderr
     assert sorted(contents(tmp_path)) == ["configs/t1/seed2.yaml", "mine.yaml"]
 
 

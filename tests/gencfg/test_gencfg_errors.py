@@ -83,7 +83,7 @@ def test_paths_that_differ_in_capitals_only(tmp_path: Path) -> None:
 def test_a_path_that_is_a_folder_of_another(tmp_path: Path) -> None:
     text = SWEEP.replace("seed{seed}.yaml", "{seed}").replace("[1, 2, 3]", "[a.yaml, a.yaml/b.yaml]")
     said = complaint(tmp_path, text.replace('seed: "{seed}"', 'name: "{seed}"'))
-    assert "the path is a folder of others" in said and "configs/t0.4/a.yaml" in said
+    assert "the path is a folder of other points" in said and "configs/t0.4/a.yaml" in said
 
 
 def test_a_type_error_in_point_1207(tmp_path: Path) -> None:
@@ -187,3 +187,15 @@ def test_sections_that_there_are_not(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match=words) as caught:
             generated(path, **flags)
         assert caught.value.hint == "did you mean sweep?"
+
+
+def test_several_sorts_of_fault_each_have_their_hint(tmp_path: Path) -> None:
+    text = SWEEP.replace("[1, 2, 3]", "[1, true, x, ../../y]")
+    said = complaint(tmp_path, text)
+    assert "seed=true\n" in said and "  → correct the value where it was given\n" in said
+    assert "  → paths of a matrix stand below --out\n" in said and said.endswith("→ correct the matrix")
+
+
+def test_a_script_that_is_no_text(tmp_path: Path) -> None:
+    scripts = 'scripts:\n  odd:\n    path: a.txt\n    text: "\\ud800"\n'
+    assert "no Unicode text" in complaint(tmp_path, SWEEP + scripts)

@@ -70,7 +70,7 @@ def _gencfg(
     if show:
         sys.stdout.write(path.read_text(encoding="utf-8", errors="replace"))
         return
-    plan = _plan(path, out, extra or (), only or (), reads_only=check or dry_run, overwrite=overwrite, prune=prune)
+    plan = _plan(path, out, extra or (), only or (), check=check, dry_run=dry_run, overwrite=overwrite, prune=prune)
     _print(plan, as_json=as_json)
     _say_missing(plan.generated, out)
     if check:
@@ -82,17 +82,18 @@ def _gencfg(
 
 
 def _plan(
-    path: Path, out: Path, extra: Sequence[str], only: Sequence[str], *, reads_only: bool, overwrite: bool, prune: bool
-) -> Plan:
-    """Validate everything, hold it against the folder, and carry that out unless it only reads."""
+    path: Path, out: Path, extra: Sequence[str], only: Sequence[str], *,
+    check: bool, dry_run: bool, overwrite: bool, prune: bool,
+) -> Plan:  # fmt: skip
+    """Validate everything, hold it against the folder, and carry that out unless it is only looked at."""
     from labkit.gencfg.generate import generate
     from labkit.gencfg.matrix import load_matrix
     from labkit.gencfg.plan import make_plan
     from labkit.gencfg.write import carry_out, locked
 
     generated = generate(load_matrix(path), extra=extra, only=only)
-    if reads_only:
-        return make_plan(generated, out)
+    if check or dry_run:
+        return make_plan(generated, out, allow_foreign=check)
     with locked(out):
         plan = make_plan(generated, out)
         carry_out(plan, overwrite=overwrite, prune=prune)
@@ -181,6 +182,7 @@ def _refuse_drift(plan: Plan, command: str) -> None:
 
     words = {"create": "not there", "update": "out of date", "edited": "edited by hand"}
     words |= {"stale": "not made by the matrix any more", "stale and edited": "not made any more, and edited by hand"}
+    words |= {"foreign": "in the way, and not written by labkit"}
     found = []
     for state in STATES:
         paths = plan.paths(state)

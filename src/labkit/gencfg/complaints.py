@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,8 @@ class Place:
 
     recipe: Recipe
     point: Point
-    path: str | None
+    path: str | ConfigError
+    """Its path, or why it has none."""
     number: int
     """From 1, within its section."""
     of_all: int | None
@@ -27,9 +29,14 @@ class Place:
     def __str__(self) -> str:
         kind = f"point {self.of_all:,}" if self.of_all is not None else "script"
         number = f"{kind} ({self.recipe.name}, {self.number:,} of {self.recipe.grid.num_points:,})"
-        coordinates = Complaints.coordinates(self.point)
-        lines = [f"{number}: {coordinates}" if coordinates else number]
-        return "\n  ".join([*lines, *([self.path] if self.path else [])])
+        lines = [f"{number}: {self.coordinates}" if self.point else number]
+        return "\n  ".join([*lines, *([self.path] if isinstance(self.path, str) else [])])
+
+    @property
+    def coordinates(self) -> str:
+        """`seed=1, model=base`."""
+        shown = {name: value if isinstance(value, str) else json.dumps(value) for name, value in self.point.items()}
+        return ", ".join(f"{name}={value}" for name, value in shown.items())
 
 
 class Complaints:
@@ -39,16 +46,6 @@ class Complaints:
         self._found: dict[tuple[str, str], list[Any]] = {}
         self.num_points = 0
         """How many faults there are, which is one for each point that has any."""
-
-    @staticmethod
-    def coordinates(point: Point) -> str:
-        """`seed=1, model=base`."""
-        return ", ".join(f"{name}={value}" for name, value in point.items())
-
-    @staticmethod
-    def place(recipe: Recipe, point: Point, path: Any, number: int, of_all: int | None) -> Place:
-        """Where a point stands; a path that could not be made is left out."""
-        return Place(recipe, point, path if isinstance(path, str) else None, number, of_all)
 
     def add(self, where: Place, error: ConfigError, sort: str = "") -> None:
         """One fault of a point. Faults of a section that are of one sort, or say the same, are told once."""
@@ -60,19 +57,20 @@ class Complaints:
         """Raise a `ConfigError` that begins with `what` if one of so many points has a fault."""
         if not self._found:
             return
-        shown = [_entry(*found) for found in list(self._found.values())[:MAX_SHOWN]]
-        rest = sum(found[2] for found in list(self._found.values())[MAX_SHOWN:])
+        faults = list(self._found.values())
+        hints = {error.hint for _, error, _ in faults}
+        shown = [_entry(*fault, with_hint=len(hints) > 1) for fault in faults[:MAX_SHOWN]]
+        rest = sum(count for _, _, count in faults[MAX_SHOWN:])
         if rest:
             shown.append(f"and {rest:,} more points, each wrong in its own way")
-        hints = list(dict.fromkeys(found[1].hint for found in self._found.values()))
-        hint = hints[0] if len(hints) == 1 else "correct the matrix"
+        hint = "correct the matrix" if len(hints) > 1 else hints.pop()
         one = "is" if self.num_points == 1 else "are"
         counted = f"nothing is written, because {self.num_points:,} of {num_points:,} points {one} wrong"
         raise ConfigError("\n".join([f"{what}: {counted}", *shown]), hint)
 
 
-def _entry(where: Place, error: ConfigError, count: int) -> str:
+def _entry(where: Place, error: ConfigError, count: int, *, with_hint: bool) -> str:
     points = "point" if count == 2 else "points"
     more = f"\n  and {count - 1:,} more {points} of {where.recipe.name}" if count > 1 else ""
-    said = "\n  ".join(error.message.splitlines())
+    said = "\n  ".join([*error.message.splitlines(), *([f"→ {error.hint}"] if with_hint else [])])
     return f"{where}\n  {said}{more}"

@@ -6,18 +6,18 @@ A pure function of the matrix and of the files that it names: no clock, no rando
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from labkit.config.base import Config, nearest, validate
 from labkit.errors import ConfigError
-from labkit.gencfg.complaints import Complaints
-from labkit.gencfg.grid import Point
+from labkit.gencfg.complaints import Complaints, Place
 from labkit.gencfg.matrix import MatrixFile
 from labkit.gencfg.needs import Needs
-from labkit.gencfg.paths import folders_above, refuse_path
+from labkit.gencfg.paths import refuse_path
 from labkit.gencfg.patterns import Names
+from labkit.gencfg.places import Places
 from labkit.gencfg.recipe import Recipe, points_with_paths, recipes_of
 from labkit.gencfg.yaml_writer import yaml_text
 
@@ -71,7 +71,8 @@ def digest_of(data: bytes) -> str:
 
 def header_of(file: MatrixFile) -> str:
     """The sentence at the top of every generated file."""
-    return f"made by labkit gencfg from {file.shown}; edit that and run it again"
+    shown = "".join(character if character.isprintable() else "?" for character in file.shown)
+    return f"made by labkit gencfg from {shown}; edit that and run it again"
 
 
 def generate(file: MatrixFile, *, extra: Collection[str] = (), only: Collection[str] = ()) -> Generated:
@@ -88,7 +89,7 @@ def generate(file: MatrixFile, *, extra: Collection[str] = (), only: Collection[
     groups = chosen_groups(recipes, extra, only)
     generated = Generated(file, recipes, groups)
     complaints = Complaints()
-    places = _Places(complaints)
+    places = Places(complaints)
     number = 0
     for name in groups:
         recipe = recipes[name]
@@ -97,8 +98,8 @@ def generate(file: MatrixFile, *, extra: Collection[str] = (), only: Collection[
             continue
         generated.files.extend(_configs(recipe, file, complaints, places, generated.needs, number))
         number += recipe.grid.num_points
-    places.refuse_files_above_files(generated.files)
-    complaints.refuse(str(file.path), len(generated.files) + complaints.num_points)
+    places.refuse_files_above_files(file.path for file in generated.files)
+    complaints.refuse(str(file.path), sum(recipes[name].grid.num_points for name in groups))
     generated.needs.refuse_cycles()
     return generated
 
@@ -106,7 +107,7 @@ def generate(file: MatrixFile, *, extra: Collection[str] = (), only: Collection[
 def needs_of(recipe: Recipe, file: MatrixFile) -> Needs:
     """What the configs of a section that is off would need and make; one that is wrong makes nothing."""
     needs, complaints = Needs(), Complaints()
-    for _ in _configs(recipe, file, complaints, _Places(complaints), needs, 0):
+    for _ in _configs(recipe, file, complaints, Places(complaints), needs, 0):
         pass
     return needs
 
@@ -128,25 +129,23 @@ def chosen_groups(recipes: Mapping[str, Recipe], extra: Collection[str], only: C
 
 
 def _configs(
-    recipe: Recipe, file: MatrixFile, complaints: Complaints, places: _Places, needs: Needs, before: int
+    recipe: Recipe, file: MatrixFile, complaints: Complaints, places: Places, needs: Needs, before: int
 ) -> Iterator[GeneratedFile]:
     """The files of a section whose points are right; the others are complained about."""
     schema = recipe.schema
     assert schema is not None
     header = f"# {header_of(file)}\n"
     for number, (point, names, path) in enumerate(points_with_paths(recipe), start=1):
-        where = complaints.place(recipe, point, path, number, before + number)
-        if isinstance(path, ConfigError):
-            complaints.add(where, path)
-            continue
-        assert names is not None
+        place = Place(recipe, point, path, number, before + number)
         try:
+            if isinstance(path, ConfigError):
+                raise path
             refuse_path(path, ending=".yaml")
             config = validate(schema, recipe.content(names))
         except ConfigError as error:
-            complaints.add(where, error)
+            complaints.add(place, error)
             continue
-        if places.take(path, config, where, recipe):
+        if places.take(path, config, place):
             needs.add(config, recipe.name, path)
             yield GeneratedFile(path, recipe.name, (header + yaml_text(written_values(config))).encode())
 
@@ -156,20 +155,22 @@ def written_values(config: Config) -> dict[str, Any]:
     return config.model_dump(mode="json", exclude_unset=True)
 
 
-def _scripts(recipe: Recipe, file: MatrixFile, complaints: Complaints, places: _Places) -> Iterator[GeneratedFile]:
+def _scripts(recipe: Recipe, file: MatrixFile, complaints: Complaints, places: Places) -> Iterator[GeneratedFile]:
     for number, (point, names, path) in enumerate(points_with_paths(recipe), start=1):
-        where = complaints.place(recipe, point, path, number, None)
+        place = Place(recipe, point, path, number, None)
         try:
             if isinstance(path, ConfigError):
                 raise path
             refuse_path(path)
-            assert names is not None
-            text = _script_text(recipe, names, path, file)
+            data = _script_text(recipe, names, path, file).encode()
         except ConfigError as error:
-            complaints.add(where, error)
+            complaints.add(place, error)
             continue
-        if places.take(path, None, where, recipe):
-            yield GeneratedFile(path, recipe.name, text.encode())
+        except UnicodeEncodeError:
+            complaints.add(place, ConfigError("the text holds characters that are no Unicode text", "correct `text`"))
+            continue
+        if places.take(path, None, place):
+            yield GeneratedFile(path, recipe.name, data)
 
 
 def _script_text(recipe: Recipe, names: Names, path: str, file: MatrixFile) -> str:
@@ -181,63 +182,3 @@ def _script_text(recipe: Recipe, names: Names, path: str, file: MatrixFile) -> s
         return f"<!-- {header_of(file)} -->\n{text}"
     first, rest = text.split("\n", 1) if text.startswith("#!") else ("", text)
     return f"{first}\n# {header_of(file)}\n{rest}" if first else f"# {header_of(file)}\n{text}"
-
-
-class _Places:
-    """Which path and which content which point has."""
-
-    def __init__(self, complaints: Complaints) -> None:
-        self._complaints = complaints
-        self._paths: dict[str, tuple[Recipe, Point]] = {}
-        self._contents: dict[bytes, tuple[Recipe, Point, str]] = {}
-
-    def take(self, path: str, config: Config | None, where: Any, recipe: Recipe) -> bool:
-        """Note a point's path and content, and complain where another has it. Names that differ only in capitals are
-        one file on some machines."""
-        point: Point = where.point
-        other = self._paths.setdefault(path.casefold(), (recipe, point))
-        if other[1] is not point:
-            error = ConfigError(f"the path is that of another point: {_said(*other)}", _hint(other, (recipe, point)))
-            self._complaints.add(where, error, "path")
-            return False
-        if config is None:
-            return True
-        same = self._contents.setdefault(bytes.fromhex(config.digest()), (recipe, point, path))
-        if same[1] is not point:
-            self._complaints.add(
-                where,
-                ConfigError(f"the config is that of another point: {same[2]}", _hint_of_content(same, recipe, point)),
-                "config",
-            )
-            return False
-        return True
-
-    def refuse_files_above_files(self, files: Iterable[GeneratedFile]) -> None:
-        """A path cannot be a file and a folder."""
-        folders = {folder for file in files for folder in folders_above(file.path)}
-        for folder in sorted(folders):
-            if folder.casefold() in self._paths:
-                recipe, point = self._paths[folder.casefold()]
-                where = self._complaints.place(recipe, point, folder, 1, None)
-                self._complaints.add(where, ConfigError("the path is a folder of others", "choose another path"))
-
-
-def _said(recipe: Recipe, point: Point) -> str:
-    return f"{recipe.name} {Complaints.coordinates(point)}".strip()
-
-
-def _hint(first: tuple[Recipe, Point], second: tuple[Recipe, Point]) -> str:
-    if first[0] is not second[0]:
-        return "give the two sections paths of their own"
-    return f"put {' and '.join(_differing(first[1], second[1]))} into `path`"
-
-
-def _hint_of_content(first: tuple[Recipe, Point, str], recipe: Recipe, point: Point) -> str:
-    if first[0] is not recipe:
-        return "leave one of the two out"
-    names = " and ".join(_differing(first[1], point))
-    return f"use {names} in `base`, or leave one of the points out"
-
-
-def _differing(first: Point, second: Point) -> list[str]:
-    return [f"{{{name}}}" for name in second if first.get(name) != second[name]]

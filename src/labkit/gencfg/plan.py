@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from labkit.errors import RecordError
 from labkit.gencfg.generate import Generated, GeneratedFile, digest_of
@@ -19,8 +19,8 @@ from labkit.gencfg.manifest import Manifest, read_manifest
 from labkit.gencfg.paths import MANIFEST_NAME, folders_above
 from labkit.gencfg.yaml_writer import yaml_leaves
 
-State = Literal["create", "update", "unchanged", "edited", "stale", "stale and edited"]
-STATES: tuple[State, ...] = ("create", "update", "unchanged", "edited", "stale", "stale and edited")
+State = Literal["create", "update", "unchanged", "edited", "stale", "stale and edited", "foreign"]
+STATES: tuple[State, ...] = get_args(State)
 _MAX_NAMED = 20
 
 
@@ -56,14 +56,17 @@ class Plan:
         return found
 
 
-def make_plan(generated: Generated, folder: Path) -> Plan:
+def make_plan(generated: Generated, folder: Path, *, allow_foreign: bool = False) -> Plan:
     """Hold a matrix against a folder.
+
+    Args:
+        allow_foreign: whether files that labkit did not write may stand where it would write; such a plan is to be
+            read, and not to be carried out
 
     Raises:
         RecordError: files that labkit did not write stand where it would write, or the manifest cannot be read.
     """
     plan = Plan(generated, read_manifest(folder, generated.file.name))
-    foreign = []
     for file in generated.files:
         current = _read(folder / file.path)
         entry = plan.manifest.entries.get(file.path)
@@ -72,12 +75,11 @@ def make_plan(generated: Generated, folder: Path) -> Plan:
         elif current == file.data:
             plan.states[file.path] = "unchanged"
         elif entry is None:
-            foreign.append(file.path)
-            continue
+            plan.states[file.path] = "foreign"
         else:
             plan.states[file.path] = "update" if digest_of(current) in entry.digests else "edited"
             plan.changed_keys.update(_changed_keys(current, file))
-    _refuse_foreign(plan, foreign)
+    _refuse_obstacles(plan, [] if allow_foreign else plan.paths("foreign"))
     _add_unwanted(plan)
     return plan
 
@@ -106,7 +108,7 @@ def _changed_keys(current: bytes, file: GeneratedFile) -> Collection[str]:
     return {key for key in {*old, *new} if old.get(key) != new.get(key)} or {"the comments"}
 
 
-def _refuse_foreign(plan: Plan, foreign: Collection[str]) -> None:
+def _refuse_obstacles(plan: Plan, foreign: Collection[str]) -> None:
     taken = [path for path in (file.path for file in plan.generated.files) if path in plan.manifest.others]
     if taken:
         whose = plan.manifest.others[taken[0]]

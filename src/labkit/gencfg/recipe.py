@@ -65,10 +65,10 @@ def recipes_of(file: MatrixFile) -> dict[str, Recipe]:
     return {**configs, **texts}
 
 
-def points_with_paths(recipe: Recipe) -> Iterator[tuple[Point, Names | None, str | ConfigError]]:
+def points_with_paths(recipe: Recipe) -> Iterator[tuple[Point, Names, str | ConfigError]]:
     """Every point with its names and its path, or with what is wrong with them."""
     for point in recipe.grid.points():
-        names = None
+        names: Names = point
         try:
             names = recipe.names(point)
             path = recipe.path(names)
