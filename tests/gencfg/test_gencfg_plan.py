@@ -15,6 +15,7 @@ from matrices import SWEEP, contents, made, planned, write_matrix
 
 from labkit.config.yaml_text import load_mapping
 from labkit.errors import RecordError
+from labkit.gencfg.generate import digest_of
 from labkit.gencfg.plan import Plan
 from labkit.gencfg.write import locked, manifest_is_current
 
@@ -195,6 +196,43 @@ def test_a_damaged_manifest_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(RecordError, match=r"gencfg\.json"):
         made(write_matrix(tmp_path), out)
     assert [path.name for path in out.iterdir()] == ["gencfg.json"]
+
+
+def test_a_script_that_may_not_be_run_any_more(tmp_path: Path) -> None:
+    scripts = "scripts:\n  go:\n    path: go.sh\n    text: |\n      #!/bin/sh\n      echo {matrix}\n"
+    path, out = write_matrix(tmp_path, SWEEP + scripts), tmp_path / "out"
+    made(path, out)
+    assert subprocess.run([out / "go.sh"], capture_output=True, text=True).stdout == "mine\n"
+    (out / "go.sh").chmod(0o644)
+    assert planned(path, out).paths("update") == ["go.sh"]
+    made(path, out)
+    assert os.access(out / "go.sh", os.X_OK) and states(planned(path, out)) == {"unchanged": 7}
+
+
+def test_a_manifest_never_reaches_out_of_its_folder(tmp_path: Path) -> None:
+    """Neither `--prune` nor `--overwrite` may be led to other files by what somebody wrote into it."""
+    path, out = write_matrix(tmp_path), tmp_path / "out"
+    made(path, out)
+    victim = tmp_path / "victim.yaml"
+    victim.write_text("mine")
+    manifest = json.loads((out / "gencfg.json").read_text())
+    for name in ("../victim.yaml", str(victim)):
+        manifest["matrices"]["mine"]["sections"]["sweep"][name] = digest_of(b"mine")
+        (out / "gencfg.json").write_text(json.dumps(manifest))
+        with pytest.raises(RecordError, match="damaged"):
+            made(path, out, prune=True)
+        del manifest["matrices"]["mine"]["sections"]["sweep"][name]
+    assert victim.read_text() == "mine"
+
+
+def test_pruning_thousands_is_quick(tmp_path: Path) -> None:
+    path, out = write_matrix(tmp_path, SWEEP.replace("[1, 2, 3]", "{from: 1, to: 4000}")), tmp_path / "out"
+    made(path, out)
+    write_matrix(tmp_path)
+    began = time.process_time()
+    assert len(made(path, out, prune=True).paths("stale")) == 7994
+    assert time.process_time() - began < 10
+    assert states(planned(path, out)) == {"unchanged": 6}
 
 
 def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:

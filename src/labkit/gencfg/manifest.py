@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from labkit.errors import RecordError
-from labkit.gencfg.paths import MANIFEST_NAME
+from labkit.errors import ConfigError, RecordError
+from labkit.gencfg.paths import MANIFEST_NAME, refuse_path
 from labkit.record.files import read_json, write_json_atomically
 
 SCHEMA = 1
@@ -83,7 +83,9 @@ def read_manifest(folder: Path, name: str) -> Manifest:
     try:
         content: _Matrices = {key: dict(value) for key, value in whole["matrices"].items()}
         entries = {matrix: dict(_entries(value["sections"])) for matrix, value in content.items()}
-    except (KeyError, TypeError, ValueError, AttributeError):
+        for listed in entries.get(name, {}):
+            refuse_path(listed)  # what is listed may be pruned
+    except (KeyError, TypeError, ValueError, AttributeError, ConfigError):
         raise RecordError(f"{path} is damaged", "restore it from version control") from None
     own = entries.pop(name, {})
     others = {path: matrix for matrix, theirs in entries.items() for path in theirs}

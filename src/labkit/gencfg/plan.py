@@ -15,7 +15,7 @@ from typing import Literal, get_args
 
 from labkit.errors import RecordError
 from labkit.gencfg.generate import Generated, GeneratedFile, digest_of
-from labkit.gencfg.manifest import Manifest, read_manifest
+from labkit.gencfg.manifest import Entry, Manifest, read_manifest
 from labkit.gencfg.paths import MANIFEST_NAME, folders_above
 from labkit.gencfg.yaml_writer import yaml_leaves
 
@@ -69,19 +69,26 @@ def make_plan(generated: Generated, folder: Path, *, allow_foreign: bool = False
     plan = Plan(generated, read_manifest(folder, generated.file.name))
     for file in generated.files:
         current = _read(folder / file.path)
-        entry = plan.manifest.entries.get(file.path)
-        if not current:  # an empty file is one that a power cut left
-            plan.states[file.path] = "create"
-        elif current == file.data:
-            plan.states[file.path] = "unchanged"
-        elif entry is None:
-            plan.states[file.path] = "foreign"
-        else:
-            plan.states[file.path] = "update" if digest_of(current) in entry.digests else "edited"
+        state = plan.states[file.path] = _state(file, current, plan.manifest.entries.get(file.path))
+        if state == "unchanged" and file.is_script and not os.access(folder / file.path, os.X_OK):
+            plan.states[file.path] = "update"
+            plan.changed_keys.update(["the right to run"])
+        elif current and state in ("update", "edited"):
             plan.changed_keys.update(_changed_keys(current, file))
     _refuse_obstacles(plan, [] if allow_foreign else plan.paths("foreign"))
     _add_unwanted(plan)
     return plan
+
+
+def _state(file: GeneratedFile, current: bytes | None, entry: Entry | None) -> State:
+    """The state of a file that should be there."""
+    if not current:  # an empty file is one that a power cut left
+        return "create"
+    if current == file.data:
+        return "unchanged"
+    if entry is None:
+        return "foreign"
+    return "update" if digest_of(current) in entry.digests else "edited"
 
 
 def _read(path: Path) -> bytes | None:

@@ -81,11 +81,11 @@ def _replaced(overwrite: bool) -> tuple[State, ...]:
 
 def _final_entries(plan: Plan, removed: list[str], written: set[str]) -> dict[str, Entry]:
     """The manifest afterwards. A file that was edited keeps the digest of what labkit wrote."""
-    before = plan.manifest.entries
+    gone = set(removed)
     kept = {
         path: entry
-        for path, entry in before.items()
-        if path not in removed and (path in plan.states or os.path.lexists(plan.folder / path))
+        for path, entry in plan.manifest.entries.items()
+        if path not in gone and (path in plan.states or os.path.lexists(plan.folder / path))
     }
     for file in plan.generated.files:
         if file.path in written or plan.states[file.path] == "unchanged":
