@@ -50,6 +50,20 @@ def test_a_table_is_read_by_value(tmp_path: Path) -> None:
     assert names(tmp_path, table) == ["low", "1 one", "yes", "{value}"]
 
 
+def test_the_types_of_a_tables_keys_count(tmp_path: Path) -> None:
+    axis = BASE.replace("[0.4, 1, true, word]", "VALUES").replace("DERIVED", "made: {of: value, table: TABLE}")
+
+    def made_of(values: str, table: str) -> list[str]:
+        text = axis.replace("VALUES", values).replace("TABLE", table).replace("SEED", "1")
+        files = generated(write_matrix(tmp_path, text)).files
+        return [file.data.decode().split("name: ")[1].split("\n")[0] for file in files]
+
+    assert made_of('["7", "007"]', '{"007": bond, "7": seven, 7: number}') == ["seven", "bond"]
+    assert made_of('["on", "off", "12e5678"]', '{"on": a, "off": b, "12e5678": c}') == ["a", "b", "c"]
+    assert made_of("[1]", '{"1": text, 1: number}') == ["number"]
+    assert made_of("[9007199254740993]", "{9007199254740992: wrong, 9007199254740993: right}") == ["right"]
+
+
 def test_a_table_with_a_rest(tmp_path: Path) -> None:
     assert names(tmp_path, 'made: {of: value, table: {word: w}, otherwise: "other {value}"}') == [
         "other 0.4", "other 1", "other true", "w",
@@ -70,6 +84,16 @@ def test_a_function_of_ones_own(tmp_path: Path) -> None:
     )
     (tmp_path / "mine.py").write_text((tmp_path / "mine.py").read_text() + "def twice(value, other):\n    return 2\n")
     assert names(tmp_path, derived, '"{again}"') == ["0.4 of o0.4", "1 of o1", "True of otrue", "'word' of oword"]
+
+
+def test_a_function_cannot_change_the_axis(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def made(values):\n    values.append(9)\n    return len(values)\n")
+    text = SWEEP.replace("[0.4, 1.0]", "[[0.4, 1.0], [0.7]]").replace('["{temperature}"]', '"{temperature}"')
+    text = text.replace("    path:", "    derive: {made: {of: temperature, function: made}}\n    path:")
+    text = "functions: mine.py\n" + text.replace("t{temperature}", "n{made}")
+    files = generated(write_matrix(tmp_path, text)).files
+    assert [file.path for file in files][::3] == ["configs/n3/seed1.yaml", "configs/n2/seed1.yaml"]
+    assert b"temperatures: [0.4, 1.0]\n" in files[0].data
 
 
 @pytest.mark.parametrize(

@@ -247,7 +247,7 @@ def test_a_script_hands_its_options_on_and_stops_where_something_is_missing(writ
 def test_scripts_are_strict_and_short(exp1: Generated) -> None:
     scripts = [file.data.decode() for file in exp1.files if file.is_script]
     for text in scripts:
-        assert text.startswith("#!/usr/bin/env bash\n# made by labkit gencfg from templates/exp1.yaml;")
+        assert text.startswith("#!/usr/bin/env bash\n# made by labkit gencfg from exp1.yaml;")
         assert "\nset -euo pipefail\n" in text and text.endswith('"$@"\n')
         assert len(text.splitlines()) <= 8
         checked = subprocess.run(["bash", "-n"], input=text, text=True, capture_output=True)

@@ -87,6 +87,7 @@ def test_lists_by_name() -> None:
 def test_equality_is_that_of_yaml() -> None:
     assert grid({"a": [1, 2.5]}, exclude=({"a": 1.0},)).num_points == 1
     assert grid({"a": [True, 2]}, exclude=({"a": True},)).num_points == 1
+    assert grid({"a": [2**53, 2**53 + 1, 10**400, "1", 1, True]}).num_points == 6
     with pytest.raises(ConfigError, match="the axis a has no value 1"):
         grid({"a": [True, 2]}, exclude=({"a": 1},))
 

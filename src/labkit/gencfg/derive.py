@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from labkit.config.base import nearest
-from labkit.config.yaml_text import parse_value
 from labkit.errors import ConfigError, LabkitError
 from labkit.gencfg.matrix import Derived, MatrixFile
-from labkit.gencfg.patterns import Names, Render, compiled, refuse_unknown_name, text_of
+from labkit.gencfg.patterns import Names, Render, compiled, refuse_unknown_name, value_key
 from labkit.gencfg.registry import FUNCTIONS
 
 Functions = Mapping[str, Callable[..., Any]]
@@ -57,13 +56,12 @@ def derivation(way: Derived, known: Mapping[str, Any] | set[str], functions: Fun
 def _table(way: Derived, known: Mapping[str, Any] | set[str], where: str) -> Render:
     assert way.table is not None
     (name,) = way.of
-    # A key of JSON is a text: what it means as YAML is what an axis has.
-    rows = {_table_key(parse_value(key)): compiled(value, known, f"{where}.table") for key, value in way.table.items()}
+    rows = {value_key(key): compiled(value, known, f"{where}.table") for key, value in way.table}
     has_otherwise = "otherwise" in way.model_fields_set
     otherwise = compiled(way.otherwise, known, f"{where}.otherwise")
 
     def render(names: Names) -> Any:
-        key = _table_key(names[name])
+        key = value_key(names[name])
         if key in rows:
             return rows[key](names)
         if has_otherwise:
@@ -73,13 +71,6 @@ def _table(way: Derived, known: Mapping[str, Any] | set[str], where: str) -> Ren
         raise ConfigError(f"{where}: the table has no {name} {key}", hint)
 
     return render
-
-
-def _table_key(value: Any) -> str:
-    try:
-        return text_of(value)
-    except ValueError:
-        return json.dumps(value)
 
 
 def _call(way: Derived, functions: Functions, where: str) -> Render:
@@ -96,13 +87,15 @@ def _call(way: Derived, functions: Functions, where: str) -> Render:
         values = [names[name] for name in arguments]
         key = json.dumps(values)
         if key not in known:
-            known[key] = _result(function, values, f"{where}: {way.function}({', '.join(arguments)})")
+            # A function that changes its arguments changes copies, and not the axis of the next points.
+            known[key] = _result(function, json.loads(key), f"{where}: {way.function}({', '.join(arguments)})")
         return known[key]
 
     return render
 
 
 def _result(function: Callable[..., Any], values: list[Any], what: str) -> Any:
+    arguments = json.dumps(values)[1:-1]
     try:
         result = function(*values)
         plain = json.loads(json.dumps(result, allow_nan=False))
@@ -110,9 +103,7 @@ def _result(function: Callable[..., Any], values: list[Any], what: str) -> Any:
         raise
     except Exception as error:  # the user's code may raise anything
         said = str(error.args[0]) if isinstance(error, (KeyError, ValueError)) and error.args else repr(error)
-        raise ConfigError(
-            f"{what} failed on {json.dumps(values)[1:-1]}: {said}", "mend the function or the axis"
-        ) from None
+        raise ConfigError(f"{what} failed on {arguments}: {said}", "mend the function or the axis") from None
     if plain != (list(result) if isinstance(result, tuple) else result):
         raise ConfigError(f"{what} gave {result!r}, which YAML cannot hold", "give numbers, texts, lists and dicts")
     return plain

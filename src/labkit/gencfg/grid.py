@@ -13,7 +13,7 @@ from typing import Any
 from labkit.config.base import nearest
 from labkit.errors import ConfigError
 from labkit.gencfg.matrix import Section
-from labkit.gencfg.patterns import is_name
+from labkit.gencfg.patterns import is_name, value_key
 from labkit.gencfg.registry import LISTS
 
 Point = dict[str, Any]
@@ -133,7 +133,7 @@ def _named_list(name: Any, where: str, lists: Mapping[str, Sequence[Any]]) -> Se
 def _refuse_repeats(values: Sequence[Any], where: str) -> None:
     seen = set()
     for value in values:
-        key = _key(value)
+        key = value_key(value)
         if key in seen:
             raise ConfigError(f"{where}: {_shown(value)} stands there twice", "leave one out")
         seen.add(key)
@@ -211,11 +211,6 @@ def _fits(point: Point, entry: Mapping[str, Any]) -> bool:
 def _same(left: Any, right: Any) -> bool:
     """Equal as YAML values: 1 is 1.0, and true is no number."""
     return bool(left == right) and isinstance(left, bool) == isinstance(right, bool)
-
-
-def _key(value: Any) -> str:
-    number = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
-    return json.dumps(number, sort_keys=True)
 
 
 def _shown(value: Any) -> str:

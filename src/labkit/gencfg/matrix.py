@@ -5,6 +5,8 @@ Knows the form of the file only. What a point is worth is for the config class o
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +28,8 @@ class Derived(Config):
     """A text with `{names}`; a single `{name}` keeps its type."""
     of: tuple[str, ...] = ()
     """The name, or for a function the names, that it is derived from. In YAML one name needs no brackets."""
-    table: dict[str, Any] | None = None
-    """What it is for each value of `of`."""
+    table: tuple[tuple[Any, Any], ...] | None = None
+    """What it is for each value of `of`: a mapping in YAML, whose keys keep their types here."""
     otherwise: Any = None
     """What it is for every value that is not in `table`; left out, such a value is an error."""
     function: str | None = None
@@ -94,6 +96,8 @@ class Matrix(Config):
 
     about: str = ""
     """A line for readers."""
+    name: str | None = None
+    """What it is called in `gencfg.json` and `{matrix}`, if not as its file."""
     functions: str | None = None
     """A Python file beside the matrix, whose functions derive values."""
     values: dict[str, Any] = Field(default_factory=dict)
@@ -115,13 +119,13 @@ class MatrixFile:
 
     @property
     def name(self) -> str:
-        """What it is called in `gencfg.json`: the name of its file without the ending."""
-        return self.path.stem
+        """What it is called in `gencfg.json`: its `name`, or that of its file without the ending."""
+        return self.matrix.name or self.path.stem
 
     @property
     def shown(self) -> str:
-        """The file as a header names it: the same words wherever the user and the package stand."""
-        return f"templates/{self.path.name}" if self.path.absolute().parent.name == "templates" else self.path.name
+        """The file as a header names it: the same word wherever it stands."""
+        return self.path.name
 
 
 def load_matrix(path: Path) -> MatrixFile:
@@ -153,12 +157,12 @@ def find_matrix(name: str) -> Path:
         ConfigError: there is none; lists those there are.
     """
     path = Path(name)
-    if path.is_file():
+    if os.path.isfile(path):  # False, too, of what is no file name at all
         return path
     if path.parent in (Path(), Path("templates")):
         wanted = path.name if path.suffix == ".yaml" else f"{path.name}.yaml"
         for folder in template_dirs():
-            if (folder / wanted).is_file():
+            if os.path.isfile(folder / wanted):
                 return folder / wanted
     known = matrix_names()
     guess = nearest(path.stem, known)
@@ -185,12 +189,16 @@ def _section_hint(content: Mapping[str, Any]) -> str:
 
 
 def _written_out(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The content without its short forms: `name: text` below `derive`, and `of: name`."""
+    """The content without its short forms, `name: text` below `derive` and `of: name`, and tables as pairs."""
 
     def written_out(way: Any) -> Any:
         if isinstance(way, str):
             return {"text": way}
-        return {**way, "of": [way["of"]]} if isinstance(way, dict) and isinstance(way.get("of"), str) else way
+        if not isinstance(way, dict):
+            return way
+        of, table = way.get("of"), way.get("table")
+        short = {"of": [of]} if isinstance(of, str) else {}
+        return {**way, **short, **({"table": list(table.items())} if isinstance(table, dict) else {})}
 
     whole = dict(content)
     for kind in ("sections", "scripts"):
@@ -205,7 +213,7 @@ def _written_out(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def _refuse_unknown_keys(content: Mapping[str, Any], path: Path) -> None:
     """Pydantic would refuse them as well, but without the nearest."""
-    _refuse_keys_that_are_no_text(content, f"{path}")
+    _refuse_what_yaml_misread(content, f"{path}")
     _refuse_keys(content, Matrix, f"{path}")
     for kind, schema in (("sections", ConfigSection), ("scripts", ScriptSection)):
         for name, section in _mappings(content.get(kind)):
@@ -217,19 +225,22 @@ def _refuse_unknown_keys(content: Mapping[str, Any], path: Path) -> None:
         raise ConfigError(f"{path}: {min(both)} stands under both `sections` and `scripts`", "give one another name")
 
 
-def _refuse_keys_that_are_no_text(value: Any, where: str) -> None:
-    """YAML reads `on`, `no` and `1` as something else than words. In tables they mean values."""
+def _refuse_what_yaml_misread(value: Any, where: str) -> None:
+    """YAML reads the keys `on`, `no` and `1` as something else than words, and the commit 12e5678 as infinity."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             if not isinstance(key, str):
                 raise ConfigError(
                     f"{where}: YAML takes a key there for {key!r}, and not for a word", "put it in quotes"
                 )
-            if key != "table":
-                _refuse_keys_that_are_no_text(inner, f"{where}, {key}")
-    elif isinstance(value, list):
+            _refuse_what_yaml_misread(inner, f"{where}, {key}")
+    elif isinstance(value, (list, tuple)):
         for inner in value:
-            _refuse_keys_that_are_no_text(inner, where)
+            _refuse_what_yaml_misread(inner, where)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(
+            f"{where}: YAML takes a value there for the number {value}", "put it in quotes if it is a word"
+        )
 
 
 def _mappings(value: Any) -> Iterable[tuple[str, Mapping[str, Any]]]:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
@@ -76,6 +77,19 @@ def text_of(value: Any) -> str:
     if isinstance(value, (int, float)):
         return str(value) if isinstance(value, int) else canonical_number(value)
     raise ValueError("null" if value is None else f"a {'list' if isinstance(value, (list, tuple)) else 'section'}")
+
+
+def value_key(value: Any) -> str:
+    """A text that two values share exactly when they are equal in YAML: 1 is 1.0, and neither `true` nor `"1"` is a number."""
+    return json.dumps(_whole(value), sort_keys=True)
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, Mapping):
+        return {key: _whole(inner) for key, inner in value.items()}
+    return [_whole(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
 def _compiled(value: Any) -> Render:

@@ -15,7 +15,7 @@ from labkit.errors import ConfigError
 from labkit.gencfg.derive import Functions, derivation, functions_of
 from labkit.gencfg.grid import Grid, Point, grid_of
 from labkit.gencfg.matrix import ConfigSection, MatrixFile, ScriptSection, Section
-from labkit.gencfg.patterns import Names, Render, compiled, is_name
+from labkit.gencfg.patterns import Names, Render, compiled, is_name, names_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,10 @@ def recipes_of(file: MatrixFile) -> dict[str, Recipe]:
         ConfigError: an axis, a name, a key or a function is wrong; names the section.
     """
     functions = functions_of(file)
-    for name in file.matrix.values:
+    for name, value in file.matrix.values.items():
         _refuse_odd_name(name, f"{file.path}, values")
+        _refuse_taken(name, {"matrix", "section"}, f"{file.path}, values")
+        _refuse_names(value, f"{file.path}, values.{name}")
     configs = {name: _config_recipe(file, name, section, functions) for name, section in file.matrix.sections.items()}
     facts = {"counts": _counts({name: (recipe.section, recipe.grid) for name, recipe in configs.items()})}
     texts = {
@@ -105,7 +107,9 @@ def _named(
     """The grid and the derived values of a section, and every name that there is then."""
     grid = grid_of(section, where, file.matrix.lists)
     known = {*constants}
+    _refuse_names(section.add, f"{where}.add")
     for name in grid.axes:
+        _refuse_names(grid.axes[name], f"{where}.axes.{name}")
         _refuse_taken(name, known, f"{where}.axes")
         known.add(name)
     derived = {}
@@ -120,6 +124,12 @@ def _named(
 def _refuse_taken(name: str, known: set[str], where: str) -> None:
     if name in known or name in ("root", "counts"):
         raise ConfigError(f"{where}: the name {name} stands for something already", "choose another")
+
+
+def _refuse_names(value: Any, where: str) -> None:
+    """What a name stands for is put in as it is, so a name within it would stay between its braces."""
+    for name in names_in(value):
+        raise ConfigError(f"{where}: {{{name}}} is not read in here", "put a text with {names} under `derive`")
 
 
 def _refuse_odd_name(name: str, where: str) -> None:
