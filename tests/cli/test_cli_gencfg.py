@@ -123,6 +123,38 @@ def test_only_and_with(inside: Labkit, tmp_path: Path) -> None:
     assert "off, switched on by --with: ftwb2_training (63), base_training (3), data (1)" in done.stderr
 
 
+def test_a_check_is_of_options_that_were_on_too(inside: Labkit, tmp_path: Path) -> None:
+    inside("gencfg", "exp1", "--only", "train_ftwb1", "--with", "base_training", "--out", "a b")
+    edited = tmp_path / "a b" / "configs/revision/exp1/pt1_seed/pt1_seed1.yaml"
+    edited.write_text(edited.read_text() + "device: cpu\n")
+    done = inside("gencfg", "exp1", "--check", "--out", "a b")
+    assert done.returncode == 1
+    assert "1 edited by hand:\n  configs/revision/exp1/pt1_seed/pt1_seed1.yaml" in done.stderr
+    assert "labkit gencfg exp1 --out 'a b' --with base_training mends it" in done.stderr
+    assert inside("gencfg", "exp1", "--check", "--out", "a b", "--only", "train_ftwb1").returncode == 0
+
+
+def test_a_check_names_the_files_of_a_matrix_that_is_gone(inside: Labkit, tmp_path: Path) -> None:
+    path = write_matrix(tmp_path, SWEEP.replace("configs/", "{matrix}/"))
+    inside("gencfg", "mine.yaml")
+    path.rename(tmp_path / "noise.yaml")
+    inside("gencfg", "noise.yaml")
+    done = inside("gencfg", "noise.yaml", "--check")
+    assert done.returncode == 1 and "6 not made by the matrix any more:\n  mine/t0.4/seed1.yaml" in done.stderr
+    assert "of matrices whose file is not there any more: mine (mine.yaml)" in done.stderr
+    assert inside("gencfg", "noise.yaml", "--prune").returncode == 0
+    assert inside("gencfg", "noise.yaml", "--check").returncode == 0
+
+
+def test_a_point_that_is_wrong(inside: Labkit, tmp_path: Path) -> None:
+    write_matrix(tmp_path, SWEEP.replace("[1, 2, 3]", "[1, 2, x]"))
+    done = inside("gencfg", "mine.yaml", "--with", "sweep")
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "nothing is written, because 2 of 6 points are wrong" in done.stderr
+    assert "point 3 (sweep, 3 of 6): temperature=0.4, seed=x" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
+
+
 def test_the_matrix_itself_can_be_seen(inside: Labkit) -> None:
     assert inside("gencfg", "exp1", "--show").stdout == (TEMPLATES / "exp1.yaml").read_text()
 

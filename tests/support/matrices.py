@@ -39,11 +39,14 @@ def generated(path: Path, *, extra: Sequence[str] = (), only: Sequence[str] = ()
     return generate(load_matrix(path), extra=extra, only=only)
 
 
-def made(path: Path, folder: Path, *, overwrite: bool = False, prune: bool = False, extra: Sequence[str] = ()) -> Plan:
+def made(
+    path: Path, folder: Path, *,
+    overwrite: bool = False, prune: bool = False, extra: Sequence[str] = (), only: Sequence[str] = (),
+) -> Plan:  # fmt: skip
     """Write what a matrix makes into a folder, and give the plan that was carried out."""
-    wanted = generated(path, extra=extra)
+    wanted = generated(path, extra=extra, only=only)
     with locked(folder):
-        plan = make_plan(wanted, folder)
+        plan = make_plan(wanted, folder, take_over=overwrite)
         carry_out(plan, overwrite=overwrite, prune=prune)
     return plan
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from labkit.cli.report import Json, Verbose
 
 if TYPE_CHECKING:
     from labkit.gencfg.generate import Generated
+    from labkit.gencfg.matrix import MatrixFile
     from labkit.gencfg.plan import Plan, State
     from labkit.report.table import Cell, Table
 
@@ -54,13 +56,15 @@ def _gencfg(
         bool, typer.Option("--check", help="Write nothing, and exit 1 if anything on disk is not as the matrix says.")
     ] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Remove files that the matrix makes no more.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that were edited by hand.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files that were edited by hand, or made for another matrix.")
+    ] = False,
     show: Annotated[bool, typer.Option("--show", help="Print the matrix file, to begin one's own from it.")] = False,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     from labkit.errors import ConfigError
-    from labkit.gencfg.matrix import find_matrix, matrix_names
+    from labkit.gencfg.matrix import find_matrix, load_matrix, matrix_names
 
     if matrix is None:
         raise ConfigError("labkit gencfg needs a matrix", f"there are: {', '.join(matrix_names())}; or give a path")
@@ -70,11 +74,15 @@ def _gencfg(
     if show:
         sys.stdout.write(path.read_text(encoding="utf-8", errors="replace"))
         return
-    plan = _plan(path, out, extra or (), only or (), check=check, dry_run=dry_run, overwrite=overwrite, prune=prune)
+    extra, only = extra or [], only or []
+    file = load_matrix(path)
+    if check and not only:
+        extra = _with_those_written(file, out, extra)
+    plan = _plan(file, out, extra, only, check=check, dry_run=dry_run, overwrite=overwrite, prune=prune)
     _print(plan, as_json=as_json)
     _say_missing(plan.generated, out)
     if check:
-        _refuse_drift(plan, _command(matrix, out, extra or (), only or ()))
+        _refuse_drift(plan, _command(matrix, out, extra, only))
         return
     _say_sum(plan, "to " if dry_run else "", overwrite=overwrite, prune=prune)
     if dry_run:
@@ -82,22 +90,28 @@ def _gencfg(
 
 
 def _plan(
-    path: Path, out: Path, extra: Sequence[str], only: Sequence[str], *,
+    file: MatrixFile, out: Path, extra: Sequence[str], only: Sequence[str], *,
     check: bool, dry_run: bool, overwrite: bool, prune: bool,
 ) -> Plan:  # fmt: skip
     """Validate everything, hold it against the folder, and carry that out unless it is only looked at."""
     from labkit.gencfg.generate import generate
-    from labkit.gencfg.matrix import load_matrix
     from labkit.gencfg.plan import make_plan
     from labkit.gencfg.write import carry_out, locked
 
-    generated = generate(load_matrix(path), extra=extra, only=only)
+    generated = generate(file, extra=extra, only=only)
     if check or dry_run:
-        return make_plan(generated, out, allow_foreign=check)
+        return make_plan(generated, out, allow_foreign=check, take_over=overwrite)
     with locked(out):
-        plan = make_plan(generated, out)
+        plan = make_plan(generated, out, take_over=overwrite)
         carry_out(plan, overwrite=overwrite, prune=prune)
     return plan
+
+
+def _with_those_written(file: MatrixFile, out: Path, extra: list[str]) -> list[str]:
+    """A check is of everything that is there, options that were on before included."""
+    from labkit.gencfg.plan import optional_sections_written
+
+    return [*extra, *(name for name in optional_sections_written(file, out) if name not in extra)]
 
 
 def _say(text: str) -> None:
@@ -188,6 +202,10 @@ def _refuse_drift(plan: Plan, command: str) -> None:
         paths = plan.paths(state)
         if paths and state != "unchanged":
             found.append(f"{len(paths):,} {words[state]}:\n{named(paths)}")
+    if plan.orphans:
+        gone = {name: plan.manifest.gone[name] for name in plan.orphans.values()}
+        names = ", ".join(f"{name} ({path})" for name, path in sorted(gone.items()))
+        found.append(f"of matrices whose file is not there any more: {names}")
     if plan.changed_keys:
         found.append(_changes(plan))
     if not found and not manifest_is_current(plan):
@@ -199,9 +217,11 @@ def _refuse_drift(plan: Plan, command: str) -> None:
 
 
 def _command(matrix: str, out: Path, extra: Sequence[str], only: Sequence[str]) -> str:
-    words = [f"labkit gencfg {matrix}", *([] if out == HERE else [f"--out {out}"])]
-    words += [f"--with {name}" for name in extra] + [f"--only {name}" for name in only]
-    return " ".join(words)
+    words = ["labkit", "gencfg", matrix, *([] if out == HERE else ["--out", f"{out}"])]
+    words += [word for name in extra for word in ("--with", name)] + [
+        word for name in only for word in ("--only", name)
+    ]
+    return shlex.join(words)
 
 
 def _say_missing(generated: Generated, out: Path) -> None:

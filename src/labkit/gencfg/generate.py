@@ -21,6 +21,8 @@ from labkit.gencfg.places import Places
 from labkit.gencfg.recipe import Recipe, points_with_paths, recipes_of
 from labkit.gencfg.yaml_writer import yaml_text
 
+_MADE_BY = "made by labkit gencfg from"
+
 
 @dataclass(frozen=True, slots=True)
 class GeneratedFile:
@@ -51,6 +53,8 @@ class Generated:
     recipes: Mapping[str, Recipe]
     groups: Collection[str]
     """Sections that are on."""
+    is_part: bool = False
+    """Whether only some sections were asked for."""
     files: list[GeneratedFile] = field(default_factory=list)
     needs: Needs = field(default_factory=Needs)
 
@@ -72,7 +76,12 @@ def digest_of(data: bytes) -> str:
 def header_of(file: MatrixFile) -> str:
     """The sentence at the top of every generated file."""
     shown = "".join(character if character.isprintable() else "?" for character in file.shown)
-    return f"made by labkit gencfg from {shown}; edit that and run it again"
+    return f"{_MADE_BY} {shown}; edit that and run it again"
+
+
+def bears_header(data: bytes) -> bool:
+    """Whether a file says at its top that labkit made it."""
+    return any(_MADE_BY.encode() in line for line in data.split(b"\n", 2)[:2])
 
 
 def generate(file: MatrixFile, *, extra: Collection[str] = (), only: Collection[str] = ()) -> Generated:
@@ -87,7 +96,7 @@ def generate(file: MatrixFile, *, extra: Collection[str] = (), only: Collection[
     """
     recipes = recipes_of(file)
     groups = chosen_groups(recipes, extra, only)
-    generated = Generated(file, recipes, groups)
+    generated = Generated(file, recipes, groups, is_part=bool(only))
     complaints = Complaints()
     places = Places(complaints)
     number = 0
@@ -100,6 +109,7 @@ def generate(file: MatrixFile, *, extra: Collection[str] = (), only: Collection[
         number += recipe.grid.num_points
     places.refuse_files_above_files(file.path for file in generated.files)
     complaints.refuse(str(file.path), sum(recipes[name].grid.num_points for name in groups))
+    generated.needs.refuse_two_makers()
     generated.needs.refuse_cycles()
     return generated
 

@@ -109,6 +109,11 @@ class Matrix(Config):
     scripts: dict[str, ScriptSection] = Field(default_factory=dict)
     """Groups of texts."""
 
+    @property
+    def all_sections(self) -> dict[str, ConfigSection | ScriptSection]:
+        """Those of configs, then those of texts."""
+        return {**self.sections, **self.scripts}
+
 
 @dataclass(frozen=True, slots=True)
 class MatrixFile:

@@ -14,15 +14,17 @@ _MAX_NAMED = 2
 
 
 def missing_inputs(generated: Generated, folders: Collection[Path], runs_dir: str | None = None) -> list[str]:
-    """Two lines for each sort of input that is neither there nor made by a config of the matrix; none if nothing is missing.
+    """Two lines for each sort of input that is neither there nor made by a config of the matrix, and two for what several
+    configs make; none if nothing is amiss.
 
     Args:
         folders: where relative paths are looked for
         runs_dir: a folder of runs beside those that the configs name
     """
     missing = generated.needs.missing(folders, runs_dir)
+    twice = _made_twice(generated.needs)
     if not missing:
-        return []
+        return twice
     makers = _makers_that_are_off(generated)
     sorts: dict[tuple[str, str, str], list[tuple[Reference, set[str]]]] = {}
     for reference, groups in missing.items():
@@ -30,7 +32,18 @@ def missing_inputs(generated: Generated, folders: Collection[Path], runs_dir: st
         place = os.path.dirname(reference.name) if reference.kind == "path" else reference.runs_dir
         sorts.setdefault((option, reference.kind, place), []).append((reference, groups))
     lines = [line for sort, found in sorts.items() for line in _lines(*sort, found)]
-    return ["inputs that are not there, and that no config of this matrix makes:", *lines]
+    return [*twice, "inputs that are not there, and that no config of this matrix makes:", *lines]
+
+
+def _made_twice(needs: Needs) -> list[str]:
+    if not needs.made_twice:
+        return []
+    names = [f"run:{made.name}" if made.kind == "run" else made.name for made in needs.made_twice]
+    first = next(iter(needs.made_twice))
+    return [
+        f"several configs make the same: {_first(names)}",
+        f"    {_first([needs.made[first], needs.made_twice[first]])}",
+    ]
 
 
 def _makers_that_are_off(generated: Generated) -> dict[str, Needs]:

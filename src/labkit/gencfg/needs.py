@@ -40,12 +40,8 @@ class Needs:
 
     def maker(self, needed: Reference) -> str | None:
         """The path of the config that makes a thing, or the folder it lies in; None if none does."""
-        candidates = [needed.name, *map(str, Path(needed.name).parents)] if needed.kind == "path" else [needed.name]
-        for name in candidates:
-            made = Reference(needed.kind, name, needed.runs_dir)
-            if made in self.made and needed.is_made_by(made):
-                return self.made[made]
-        return None
+        made = self._made(needed)
+        return None if made is None else self.made[made]
 
     def missing(self, folders: Collection[Path], runs_dir: str | None = None) -> dict[Reference, set[str]]:
         """Things that no config makes and that are not there, with the sections that need them.
@@ -68,6 +64,26 @@ class Needs:
             if not there:
                 found[reference] = groups
         return found
+
+    def refuse_two_makers(self) -> None:
+        """Raise a `ConfigError` if something that a config needs is made by two others, naming them."""
+        for needed in self.needed:
+            made = self._made(needed)
+            if made in self.made_twice:
+                what = f"run:{made.name}" if made.kind == "run" else made.name
+                raise ConfigError(
+                    f"two configs make {what}, which others need:\n  {self.made[made]}\n  {self.made_twice[made]}",
+                    "give each a `name` of its own" if made.kind == "run" else "give each an `out` of its own",
+                )
+
+    def _made(self, needed: Reference) -> Reference | None:
+        """What some config makes that a needed thing is, or lies in."""
+        candidates = [needed.name, *map(str, Path(needed.name).parents)] if needed.kind == "path" else [needed.name]
+        for name in candidates:
+            made = Reference(needed.kind, name, needed.runs_dir)
+            if made in self.made and needed.is_made_by(made):
+                return made
+        return None
 
     def refuse_cycles(self) -> None:
         """Raise a `ConfigError` if configs wait for each other, naming them."""

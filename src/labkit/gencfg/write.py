@@ -34,13 +34,14 @@ def carry_out(plan: Plan, *, overwrite: bool = False, prune: bool = False) -> No
     removed = paths_to_remove(plan, overwrite=overwrite) if prune else []
     files = [file for file in plan.generated.files if plan.states[file.path] in _replaced(overwrite)]
     final = _final_entries(plan, removed, {file.path for file in files})
-    origin = plan.generated.file.shown
-    if not files and not removed and plan.manifest.is_current(final, origin):
+    if not files and not removed and plan.manifest.is_current(final):
         return
-    plan.manifest.write(_entries_meanwhile(plan, final), origin)
+    plan.manifest.write(_entries_meanwhile(plan, final))
     _remove(plan.folder, removed)
     _write(plan.folder, files)
-    plan.manifest.write(final, origin)
+    for path in removed:
+        plan.manifest.others.pop(path, None)
+    plan.manifest.write(final)
 
 
 @contextmanager
@@ -67,7 +68,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 def manifest_is_current(plan: Plan) -> bool:
     """Whether `gencfg.json` lists the files of the matrix that are there."""
-    return plan.manifest.is_current(_final_entries(plan, [], set()), plan.generated.file.shown)
+    return plan.manifest.is_current(_final_entries(plan, [], set()))
 
 
 def paths_to_remove(plan: Plan, *, overwrite: bool) -> list[str]:
