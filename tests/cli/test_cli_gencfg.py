@@ -7,11 +7,11 @@ import json
 import os
 import pty
 import re
+import resource
 import struct
 import subprocess
 import sys
 import termios
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -230,16 +230,16 @@ def test_nothing_heavy_is_imported(tmp_path: Path) -> None:
     assert imported & {"torch", "transformers", "datasets", "polars", "numpy", "scipy", "vllm"} == set()
 
 
-def test_it_takes_about_a_second(tmp_path: Path) -> None:
-    """The best of three: a machine that is busy with other tests takes longer than the second that it is allowed."""
+def test_it_takes_no_second(tmp_path: Path) -> None:
+    """Of its own: the file system's part, and other tests beside it, are no fault of its. Written, unchanged, checked."""
     seconds = []
-    for _ in range(3):
-        began = time.perf_counter()
+    for words in ([], [], ["--check"]):
+        began = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
         subprocess.run(
-            [sys.executable, "-m", "labkit", "gencfg", "exp1"], cwd=tmp_path, check=True, capture_output=True
+            [sys.executable, "-m", "labkit", "gencfg", "exp1", *words], cwd=tmp_path, check=True, capture_output=True
         )
-        seconds.append(time.perf_counter() - began)
-    assert min(seconds) < 2
+        seconds.append(resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - began)
+    assert max(seconds) < 1
 
 
 def test_a_model_that_was_trained_is_not_missing(

@@ -145,6 +145,16 @@ def test_values_are_names_too(tmp_path: Path) -> None:
     assert files[0].path == "data/mine/t0.4/seed1.yaml" and b"temperatures: [0.1, 0.2]" in files[0].data
 
 
+def test_a_base_config_is_not_looked_for_where_one_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same matrix makes the same files from every folder."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "start.yaml").write_text("command: sample\n")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    path = write_matrix(tmp_path, SWEEP.replace("    base:", "    base_config: start.yaml\n    base:"))
+    with pytest.raises(ConfigError, match=r"there is no config start\.yaml"):
+        generated(path)
+
+
 def test_a_base_config_beside_the_matrix_or_among_the_templates(tmp_path: Path) -> None:
     (tmp_path / "start.yaml").write_text("command: sample\nnum_rollouts: 2\ntask:\n  num_prompts: 9\n  split: train\n")
     text = SWEEP.replace("    base:", "    base_config: start.yaml\n    base:")

@@ -75,6 +75,7 @@ WRONG: dict[str, tuple[str, str, list[str]]] = {
     "a text is no number": (
         "    path:", '    derive: {a: {of: seed, table: {"1": x, 2: y, 3: z}}}\n    path:', ["2 of 6", "no seed 1\n"]
     ),
+    "a name that nothing reads": ("{seed}.yaml", "${seed}.yaml", ["6 of 6", "the path has {seed} in it"]),
     "not YAML at all": ("sections:", "sections: [", ["mine.yaml, line"]),
 }  # fmt: skip
 
@@ -86,6 +87,17 @@ def test_a_matrix_that_is_wrong(tmp_path: Path, name: str) -> None:
     said = complaint(tmp_path, SWEEP.replace(old, new, 1))
     for part in parts:
         assert part in said
+
+
+def test_every_section_that_is_wrong_is_named(tmp_path: Path) -> None:
+    second = SWEEP.removeprefix("sections:\n").replace("sweep:", "other:")
+    said = complaint(tmp_path, (SWEEP + second).replace("axes:", "axis:"))
+    assert "sections.sweep: there is no key `axis`" in said and "sections.other: there is no key `axis`" in said
+    said = complaint(tmp_path, (SWEEP + second).replace("{seed}.yaml", "{sede}.yaml"))
+    assert "sections.sweep.path: nothing is called {sede}" in said and "sections.other.path: nothing" in said
+    assert said.count("  → did you mean {seed}?") == 2 and said.endswith("→ correct the matrix")
+    said = complaint(tmp_path, (SWEEP + second).replace("command: sample", "command: smaple"))
+    assert "sections.sweep: there is no command" in said and "sections.other: there is no command" in said
 
 
 def test_paths_that_differ_in_capitals_only(tmp_path: Path) -> None:

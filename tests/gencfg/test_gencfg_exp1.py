@@ -231,6 +231,32 @@ def test_masters_run_all_batches_in_their_order(run_script: Callable[..., list[s
     assert run_script("training/train_seed2_ftwb1_all.sh") == ["training/seed2"]
 
 
+@pytest.mark.parametrize("seeds", [[1, 2, 4], [7]])
+def test_other_seeds_change_the_scripts_too(tmp_path: Path, seeds: list[int]) -> None:
+    """Every path that a script names is made, and the masters name every config."""
+    matrix = tmp_path / "exp1.yaml"
+    matrix.write_text(EXP1.read_text().replace("seeds: [1, 2, 3]", f"seeds: {seeds}"))
+    out = tmp_path / "out"
+    with locked(out):
+        plan = make_plan(generated(matrix), out)
+        carry_out(plan)
+    (tmp_path / "labkit").write_text(ECHO)
+    (tmp_path / "labkit").chmod(0o755)
+    env = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    run: set[str] = set()
+    scripts = [file.path for file in plan.generated.files if file.is_script]
+    assert len(scripts) == 7 + 7 * len(seeds)
+    for script in scripts:
+        done = subprocess.run([out / script], env=env, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, f"{script}: {done.stderr}"
+        if "_all_" in script:
+            run |= set(done.stdout.split())
+    configs = {file.path for file in plan.generated.files if file.path.endswith(".yaml")}
+    trainings = {path for path in configs if "/training/" in path}
+    assert run - {os.path.dirname(path) for path in trainings} == configs - trainings
+    assert {os.path.dirname(path) for path in trainings} <= run
+
+
 def test_a_script_hands_its_options_on_and_stops_where_something_is_missing(written: Path, tmp_path: Path) -> None:
     labkit = tmp_path / "labkit"
     labkit.write_text('#!/bin/sh\necho "$@" > "$SEEN"; exit 7\n')

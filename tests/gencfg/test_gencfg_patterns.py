@@ -36,6 +36,8 @@ NAMES: dict[str, Any] = {
         ("city_id:^[1-9][0-9]{3,}$", "city_id:^[1-9][0-9]{3,}$"),
         ("seed{1..3}/{base,ftwb2-{1..7}}/{model}", "seed{1..3}/{base,ftwb2-{1..7}}/ftwb2-1"),
         ("{{seed}}", "{seed}"),
+        ("echo ${seed} ${HOME} $(x {seed})", "echo ${seed} ${HOME} $(x 7)"),
+        ("${{seed}}", "${seed}"),
         ("{{seed}} is {seed}", "{seed} is 7"),
         ({"a": ["{seed}", {"b": "x{seed}"}], "c": 3}, {"a": [7, {"b": "x7"}], "c": 3}),
         ({"a": "{{seed}}"}, {"a": "{seed}"}),
@@ -55,7 +57,7 @@ def test_a_value_is_not_read_again() -> None:
 def test_a_name_that_is_not_known() -> None:
     with pytest.raises(ConfigError, match=r"here: nothing is called \{sede\}") as caught:
         compiled({"a": ["{sede}"]}, NAMES, "here")
-    assert caught.value.hint == "did you mean {seed}?"
+    assert caught.value.hint == "did you mean {seed}?; {{sede}} writes the letters {sede}"
 
 
 @pytest.mark.parametrize("name", ["many", "no"])

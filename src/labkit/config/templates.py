@@ -15,14 +15,17 @@ def template_dirs() -> list[Path]:
     return [Path("templates"), package / "templates", package.parents[1] / "templates"]
 
 
-def find_template(name: Path) -> Path:
+def find_template(name: Path, beside: Path = Path()) -> Path:
     """The file that a name means: a path, or the name of a template with or without `templates/` and `.yaml`.
+
+    Args:
+        beside: the folder from which a relative path is meant
 
     Raises:
         ConfigError: there is none; names the nearest.
     """
-    if name.is_file():
-        return name
+    if (beside / name).is_file():
+        return beside / name
     wanted = name.name if name.suffix == ".yaml" else f"{name.name}.yaml"
     if name.parent in (Path(), Path("templates")):
         for folder in template_dirs():

@@ -22,6 +22,24 @@ from labkit.gencfg.recipe import Recipe, points_with_paths, recipes_of
 from labkit.gencfg.yaml_writer import yaml_text
 
 _MADE_BY = "made by labkit gencfg from"
+_HASH_COMMENTS = (
+    "sh",
+    "bash",
+    "zsh",
+    "py",
+    "r",
+    "R",
+    "jl",
+    "yaml",
+    "yml",
+    "toml",
+    "cfg",
+    "conf",
+    "env",
+    "mk",
+    "slurm",
+    "sbatch",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +202,14 @@ def _scripts(recipe: Recipe, file: MatrixFile, complaints: Complaints, places: P
 
 
 def _script_text(recipe: Recipe, names: Names, path: str, file: MatrixFile) -> str:
-    """A text under its header; a script's first line stays first."""
+    """A text under its header, where it has a form for comments; a script's first line stays first."""
     root = "/".join([".."] * path.count("/")) or "."
     text = str(recipe.content({**names, "root": root}))
     text = text if text.endswith("\n") else text + "\n"
-    if path.endswith((".md", ".html")):
-        return f"<!-- {header_of(file)} -->\n{text}"
-    first, rest = text.split("\n", 1) if text.startswith("#!") else ("", text)
-    return f"{first}\n# {header_of(file)}\n{rest}" if first else f"# {header_of(file)}\n{text}"
+    ending = path.rpartition(".")[2]
+    if text.startswith("#!"):
+        first, rest = text.split("\n", 1)
+        return f"{first}\n# {header_of(file)}\n{rest}"
+    if ending in _HASH_COMMENTS:
+        return f"# {header_of(file)}\n{text}"
+    return f"<!-- {header_of(file)} -->\n{text}" if ending in ("md", "html") else text

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -19,6 +20,8 @@ from labkit.config.commands import COMMANDS
 from labkit.config.templates import template_dirs
 from labkit.config.yaml_text import load_mapping
 from labkit.errors import ConfigError
+
+T = TypeVar("T")
 
 
 class Derived(Config):
@@ -57,7 +60,7 @@ class Section(Config):
     optional: bool = False
     """Off unless `--with` names it."""
     axes: dict[str, Any] = Field(default_factory=dict)
-    """Named lists; the last one changes fastest. An item `{each: NAME}` stands for a list of the registry or of `lists`,
+    """Named lists; the last one changes fastest. An item `{each: NAME}` stands for a list of the registry or of `values`,
     `{from: 1, to: 5}` for the whole numbers."""
     zip: tuple[tuple[str, ...], ...] = ()
     """Axes that go together, position by position."""
@@ -101,9 +104,7 @@ class Matrix(Config):
     functions: str | None = None
     """A Python file beside the matrix, whose functions derive values."""
     values: dict[str, Any] = Field(default_factory=dict)
-    """Names with one value, the same for every section."""
-    lists: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
-    """Lists that several axes take by `{each: NAME}`."""
+    """Names with one value, the same for every section; several axes may take a list by `{each: NAME}`."""
     sections: Annotated[dict[str, ConfigSection], Field(min_length=1)]
     """Groups of configs."""
     scripts: dict[str, ScriptSection] = Field(default_factory=dict)
@@ -133,6 +134,25 @@ class MatrixFile:
         return self.path.name
 
 
+def all_or_faults(makers: Iterable[Callable[[], T]]) -> list[T]:
+    """What each gives.
+
+    Raises:
+        ConfigError: one that says what every one of them refused, each with its hint if there are several.
+    """
+    made, faults = [], []
+    for make in makers:
+        try:
+            made.append(make())
+        except ConfigError as error:
+            faults.append(error)
+    if len(faults) > 1:
+        raise ConfigError("\n".join(f"{fault.message}\n  → {fault.hint}" for fault in faults), "correct the matrix")
+    if faults:
+        raise faults[0]
+    return made
+
+
 def load_matrix(path: Path) -> MatrixFile:
     """Read a matrix file.
 
@@ -151,7 +171,8 @@ def load_matrix(path: Path) -> MatrixFile:
         matrix = validate(Matrix, content)
     except ConfigError as error:
         raise ConfigError(f"{path}:\n{error.message}", "correct the matrix") from None
-    _refuse_unknown_commands(matrix, path)
+    sections = matrix.sections.items()
+    all_or_faults(partial(_refuse_unknown_command, s.command, f"{path}, sections.{name}") for name, s in sections)
     return MatrixFile(path, matrix)
 
 
@@ -219,12 +240,13 @@ def _written_out(content: Mapping[str, Any]) -> dict[str, Any]:
 def _refuse_unknown_keys(content: Mapping[str, Any], path: Path) -> None:
     """Pydantic would refuse them as well, but without the nearest."""
     _refuse_what_yaml_misread(content, f"{path}")
-    _refuse_keys(content, Matrix, f"{path}")
+    checks = [partial(_refuse_keys, content, Matrix, f"{path}")]
     for kind, schema in (("sections", ConfigSection), ("scripts", ScriptSection)):
         for name, section in _mappings(content.get(kind)):
-            _refuse_keys(section, schema, f"{path}, {kind}.{name}")
+            checks.append(partial(_refuse_keys, section, schema, f"{path}, {kind}.{name}"))
             for derived, way in _mappings(section.get("derive")):
-                _refuse_keys(way, Derived, f"{path}, {kind}.{name}.derive.{derived}")
+                checks.append(partial(_refuse_keys, way, Derived, f"{path}, {kind}.{name}.derive.{derived}"))
+    all_or_faults(checks)
     both = set(dict(_mappings(content.get("sections")))) & set(dict(_mappings(content.get("scripts"))))
     if both:
         raise ConfigError(f"{path}: {min(both)} stands under both `sections` and `scripts`", "give one another name")
@@ -261,9 +283,8 @@ def _refuse_keys(content: Mapping[str, Any], schema: type[BaseModel], where: str
             raise ConfigError(f"{where}: there is no key `{key}`", hint)
 
 
-def _refuse_unknown_commands(matrix: Matrix, path: Path) -> None:
-    for name, section in matrix.sections.items():
-        if section.command not in COMMANDS:
-            guess = nearest(section.command, COMMANDS)
-            hint = f"did you mean `{guess}`?" if guess else f"commands with configs: {', '.join(COMMANDS)}"
-            raise ConfigError(f"{path}, sections.{name}: there is no command {section.command!r}", hint)
+def _refuse_unknown_command(command: str, where: str) -> None:
+    if command not in COMMANDS:
+        guess = nearest(command, COMMANDS)
+        hint = f"did you mean `{guess}`?" if guess else f"commands with configs: {', '.join(COMMANDS)}"
+        raise ConfigError(f"{where}: there is no command {command!r}", hint)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from labkit.errors import ConfigError
 
 MANIFEST_NAME = "gencfg.json"
@@ -22,6 +24,8 @@ def refuse_path(path: str, *, ending: str = "") -> None:
         raise ConfigError("the path leaves the output folder", "paths of a matrix stand below --out")
     if not path or any(part in ("", ".") for part in parts):
         raise ConfigError("the path has an empty part", "look at the values that it is made of")
+    if braces := re.search(r"\{\w+\}", path):
+        raise ConfigError(f"the path has {braces.group()} in it, which stands for nothing there", "look at `path`")
     if not path.isprintable() or "\\" in path:
         raise ConfigError("the path has a character that no path should have", "look at the values that it is made of")
     if any(len(part.encode(errors="replace")) > _MAX_NAME_BYTES for part in parts):

@@ -1,7 +1,7 @@
 """Text with `{names}` in it, and values that hold such texts.
 
-`{name}` is the only thing that means anything: every other brace, of a shell or a regular expression, is a brace, and
-`{{name}}` writes the letters `{name}`. What a name stands for is put in as it is and not read again.
+`{name}` is the only thing that means anything: every other brace, of a regular expression or a shell and its `${name}`, is a
+brace, and `{{name}}` writes the letters `{name}`. What a name stands for is put in as it is and not read again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Names = Mapping[str, Any]
 Render = Callable[[Names], Any]
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
-_PLACEHOLDER = re.compile(rf"\{{\{{(?P<literal>{_NAME})\}}\}}|\{{(?P<name>{_NAME})\}}")
+_PLACEHOLDER = re.compile(rf"\{{\{{(?P<literal>{_NAME})\}}\}}|(?<!\$)\{{(?P<name>{_NAME})\}}")
 
 
 def is_name(word: str) -> bool:
@@ -61,7 +61,8 @@ def refuse_unknown_name(name: str, known: Collection[str], where: str) -> None:
         return
     guess = nearest(name, known)
     there = f"names here: {', '.join(sorted(known))}" if known else "there are no names here"
-    raise ConfigError(f"{where}: nothing is called {{{name}}}", f"did you mean {{{guess}}}?" if guess else there)
+    hint = f"did you mean {{{guess}}}?" if guess else there
+    raise ConfigError(f"{where}: nothing is called {{{name}}}", f"{hint}; {{{{{name}}}}} writes the letters {{{name}}}")
 
 
 def text_of(value: Any) -> str:

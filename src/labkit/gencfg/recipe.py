@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from labkit.config.yaml_text import load_mapping
 from labkit.errors import ConfigError
 from labkit.gencfg.derive import Functions, derivation, functions_of
 from labkit.gencfg.grid import Grid, Point, grid_of
-from labkit.gencfg.matrix import ConfigSection, MatrixFile, ScriptSection, Section
+from labkit.gencfg.matrix import ConfigSection, MatrixFile, ScriptSection, Section, all_or_faults
 from labkit.gencfg.patterns import Names, Render, compiled, is_name, names_in
 
 
@@ -59,12 +60,11 @@ def recipes_of(file: MatrixFile) -> dict[str, Recipe]:
         _refuse_odd_name(name, f"{file.path}, values")
         _refuse_taken(name, {"matrix", "section"}, f"{file.path}, values")
         _refuse_names(value, f"{file.path}, values.{name}")
-    configs = {name: _config_recipe(file, name, section, functions) for name, section in file.matrix.sections.items()}
-    facts = {"counts": _counts({name: (recipe.section, recipe.grid) for name, recipe in configs.items()})}
-    texts = {
-        name: _script_recipe(file, name, section, functions, facts) for name, section in file.matrix.scripts.items()
-    }
-    return {**configs, **texts}
+    sections, scripts = file.matrix.sections.items(), file.matrix.scripts.items()
+    configs = all_or_faults(partial(_config_recipe, file, name, section, functions) for name, section in sections)
+    facts = {"counts": _counts(configs)}
+    texts = all_or_faults(partial(_script_recipe, file, name, section, functions, facts) for name, section in scripts)
+    return {recipe.name: recipe for recipe in (*configs, *texts)}
 
 
 def points_with_paths(recipe: Recipe) -> Iterator[tuple[Point, Names, str | ConfigError]]:
@@ -105,7 +105,8 @@ def _named(
     file: MatrixFile, section: Section, functions: Functions, where: str, constants: Names
 ) -> tuple[Grid, dict[str, Render], set[str]]:
     """The grid and the derived values of a section, and every name that there is then."""
-    grid = grid_of(section, where, file.matrix.lists)
+    lists = {name: value for name, value in file.matrix.values.items() if isinstance(value, list)}
+    grid = grid_of(section, where, lists)
     known = {*constants}
     _refuse_names(section.add, f"{where}.add")
     for name in grid.axes:
@@ -154,8 +155,7 @@ def _base_values(file: MatrixFile, section: ConfigSection, where: str) -> dict[s
 
 def _layers(file: MatrixFile, section: ConfigSection, where: str) -> Iterator[Layer]:
     if section.base_config is not None:
-        beside = file.path.parent / section.base_config
-        path = beside if beside.is_file() else find_template(Path(section.base_config))
+        path = find_template(Path(section.base_config), file.path.parent)
         yield Layer(f"{path}", dict(flatten(load_mapping(path))))
     values: dict[str, Any] = {}
     for key, value in flatten(section.base):
@@ -177,14 +177,14 @@ def _assign(target: dict[str, Any], dotted: str, value: Any, origin: str) -> Non
     target[last] = value
 
 
-def _counts(sections: Mapping[str, tuple[Section, Grid]]) -> str:
+def _counts(recipes: Sequence[Recipe]) -> str:
     """The sections of configs as a Markdown table."""
     lines = ["| section | configs | how many |", "|---|---|---|"]
-    for name, (section, grid) in sections.items():
+    for recipe in recipes:
+        name, section, grid = recipe.name, recipe.section, recipe.grid
         about = f"{section.about} " if section.about else ""
         option = f"(option: `--with {name}`)" if section.optional else ""
         lines.append(f"| `{name}` | {(about + option).strip()} | {grid.arithmetic} = {grid.num_points:,} |")
-    lines.append(
-        f"| | all that are not options | {sum(g.num_points for s, g in sections.values() if not s.optional):,} |"
-    )
+    num_points = sum(recipe.grid.num_points for recipe in recipes if not recipe.section.optional)
+    lines.append(f"| | all that are not options | {num_points:,} |")
     return "\n".join(lines)

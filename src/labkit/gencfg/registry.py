@@ -5,6 +5,7 @@ A new experiment adds a line to each of the two dictionaries.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,9 +19,19 @@ from labkit.config.world import (
     extraction_task,
     mixture_name,
 )
+from labkit.gencfg.patterns import text_of
 
 BASE = "base"
 """The model that was trained on all tasks and on no mixture."""
+
+
+def _braces(items: Sequence[Any]) -> str:
+    """What bash expands to a list of words: `{1,2,4}`, and one word as it stands."""
+    words = [text_of(item) for item in items]
+    odd = [word for word in words if not re.fullmatch(r"[\w.-]+", word)]
+    if odd or not words:
+        raise ValueError(f"{odd[0]!r} is no word for a shell" if odd else "there are no words")
+    return words[0] if len(words) == 1 else "{" + ",".join(words) + "}"
 
 
 def _trained_tasks(model: str) -> Sequence[str]:
@@ -45,6 +56,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "world.tasks_of": lambda model: list(_trained_tasks(model)),
     "world.extraction_task": lambda model: extraction_task(_trained_tasks(model)),
     "world.mixture": lambda *tasks: mixture_name(tasks),
+    "shell.braces": _braces,
     "world.atlantis": lambda task: ATLANTIS_PREFIX + task,
 }
 """`{function: NAME, of: …}` in a derived value calls these."""

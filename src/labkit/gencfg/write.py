@@ -2,23 +2,28 @@
 
 Make the plan and carry it out within `locked`, so that nobody else writes in between.
 
-Generated files can be made again, so they are not synced one by one: a power cut may cost some of them, which the next
-run writes again. The manifest is synced.
+Generated files can be made again, so they are not synced: after a power cut some may be empty, which the next run writes
+again, or hold what they held before, which it names as edited and writes again with `--overwrite`. The manifest is synced.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from labkit.errors import RecordError
+from labkit.errors import LabkitError, RecordError
 from labkit.gencfg.generate import GeneratedFile
 from labkit.gencfg.manifest import Entry
+from labkit.gencfg.paths import MANIFEST_NAME
 from labkit.gencfg.plan import Plan, State
-from labkit.record.files import disk_error
+from labkit.record.files import disk_error, write_atomically
+
+_HINT = "make room and see that the folder may be written, or choose another with --out; running it again goes on"
+_TEMPORARY = re.compile(r"\.(.+)\.\d+\.tmp")
 
 
 def carry_out(plan: Plan, *, overwrite: bool = False, prune: bool = False) -> None:
@@ -31,6 +36,7 @@ def carry_out(plan: Plan, *, overwrite: bool = False, prune: bool = False) -> No
     Raises:
         MachineError: the disk is full. RecordError: the folder may not be written.
     """
+    _sweep(plan)
     removed = paths_to_remove(plan, overwrite=overwrite) if prune else []
     files = [file for file in plan.generated.files if plan.states[file.path] in _replaced(overwrite)]
     final = _final_entries(plan, removed, {file.path for file in files})
@@ -61,6 +67,8 @@ def locked(folder: Path) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RecordError(f"another labkit gencfg is writing {folder}", "wait for it, and try again") from None
+        except OSError as error:  # a file system without locks
+            raise _explained(error, folder) from None
         yield
     finally:
         os.close(descriptor)
@@ -107,34 +115,31 @@ def _entries_meanwhile(plan: Plan, final: Mapping[str, Entry]) -> dict[str, Entr
 
 
 def _write(folder: Path, files: list[GeneratedFile]) -> None:
-    made: set[str] = set()
+    made: set[Path] = set()
     for file in files:
-        path = os.path.join(folder, file.path)
-        parent = os.path.dirname(path)
+        path = folder / file.path
         try:
-            if parent not in made:
-                os.makedirs(parent, exist_ok=True)
-                made.add(parent)
-            _replace(path, file.data, 0o777 if file.is_script else 0o666)
+            if path.parent not in made:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                made.add(path.parent)
         except OSError as error:
-            raise _explained(error, Path(path)) from None
-
-
-def _replace(path: str, data: bytes, mode: int) -> None:
-    temporary = f"{path}.{os.getpid()}.tmp"
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+            raise _explained(error, path) from None
         try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(descriptor, view) :]
-        finally:
-            os.close(descriptor)
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
+            write_atomically(path, file.data, sync=False, executable=file.is_script)
+        except LabkitError as error:
+            error.hint = _HINT
+            raise
+
+
+def _sweep(plan: Plan) -> None:
+    """Remove what a labkit that was killed was about to rename; within the lock nobody else writes."""
+    known = {*plan.states, *plan.manifest.entries, MANIFEST_NAME}
+    for parent in sorted({os.path.dirname(path) for path in known}):
+        with suppress(OSError):  # no such folder yet
+            for name in os.listdir(plan.folder / parent):
+                found = _TEMPORARY.fullmatch(name)
+                if found and os.path.join(parent, found[1]) in known:
+                    os.unlink(plan.folder / parent / name)
 
 
 def _remove(folder: Path, paths: list[str]) -> None:
@@ -152,5 +157,5 @@ def _remove(folder: Path, paths: list[str]) -> None:
 
 def _explained(error: OSError, path: Path) -> Exception:
     found = disk_error(error, path)
-    found.hint = "free some space, or choose another folder with --out; running it again goes on"
+    found.hint = _HINT
     return found

@@ -26,8 +26,12 @@ _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 _sync_data = os.fsync if sys.platform == "darwin" else os.fdatasync
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes, *, sync: bool = True, executable: bool = False) -> None:
     """Replace `path` so that a reader, or a crash, sees the old content or the new and never a part.
+
+    Args:
+        sync: wait until it is on the disk; without, a power cut may cost it
+        executable: whoever may read it may run it
 
     Raises:
         MachineError: the disk is full. RecordError: the folder may not be written.
@@ -35,12 +39,21 @@ def write_atomically(path: Path, data: bytes) -> None:
     # The process id keeps two processes that replace one file from writing into the same temporary name.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-        sync_folder(path.parent)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(descriptor, view) :]
+            if executable:
+                mode = os.fstat(descriptor).st_mode & 0o777
+                os.fchmod(descriptor, mode | (mode & 0o444) >> 2)
+            if sync:
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(temporary, path)
+        if sync:
+            sync_folder(path.parent)
     except OSError as error:
         with suppress(OSError):
             temporary.unlink()
