@@ -86,6 +86,15 @@ def test_a_function_of_ones_own(tmp_path: Path) -> None:
     assert names(tmp_path, derived, '"{again}"') == ["0.4 of o0.4", "1 of o1", "True of otrue", "'word' of oword"]
 
 
+def test_a_file_of_functions_may_have_dataclasses(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n"
+        "@dataclass\nclass Size:\n    value: object\n"
+        "def made(value):\n    return f'{Size(value).value}!'\n"
+    )
+    assert names(tmp_path, "made: {of: value, function: made}") == ["0.4!", "1!", "True!", "word!"]
+
+
 def test_a_function_cannot_change_the_axis(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("def made(values):\n    values.append(9)\n    return len(values)\n")
     text = SWEEP.replace("[0.4, 1.0]", "[[0.4, 1.0], [0.7]]").replace('["{temperature}"]', '"{temperature}"')

@@ -75,6 +75,7 @@ WRONG: dict[str, tuple[str, str, list[str]]] = {
     "a text is no number": (
         "    path:", '    derive: {a: {of: seed, table: {"1": x, 2: y, 3: z}}}\n    path:', ["2 of 6", "no seed 1\n"]
     ),
+    "a number of 5,000 digits": ("[1, 2, 3]", f"[{'1' * 5000}]", ["a number that cannot be read", "in quotes"]),
     "a name that nothing reads": ("{seed}.yaml", "${seed}.yaml", ["6 of 6", "the path has {seed} in it"]),
     "not YAML at all": ("sections:", "sections: [", ["mine.yaml, line"]),
 }  # fmt: skip
@@ -87,6 +88,12 @@ def test_a_matrix_that_is_wrong(tmp_path: Path, name: str) -> None:
     said = complaint(tmp_path, SWEEP.replace(old, new, 1))
     for part in parts:
         assert part in said
+
+
+def test_a_path_that_is_no_text(tmp_path: Path) -> None:
+    scripts = 'scripts:\n  odd:\n    axes: {x: [null, [1], 7]}\n    path: "{x}"\n    text: a\n'
+    said = complaint(tmp_path, SWEEP + scripts)
+    assert "2 of 9 points are wrong" in said and "the path is null" in said and "the path is a list" in said
 
 
 def test_every_section_that_is_wrong_is_named(tmp_path: Path) -> None:

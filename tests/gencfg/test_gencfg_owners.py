@@ -87,6 +87,17 @@ def test_a_matrix_that_is_there_loses_nothing_to_another(tmp_path: Path) -> None
     assert len(planned(first, out).paths("unchanged")) == 6
 
 
+def test_a_template_of_ones_own_is_there_wherever_one_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("project/templates", "elsewhere"):
+        (tmp_path / name).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "project")
+    made(write_matrix(Path("templates"), NAMED), Path("out"))
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    other = write_matrix(tmp_path, NAMED, "other.yaml")
+    assert not made(other, tmp_path / "project" / "out", prune=True).orphans
+    assert len(contents(tmp_path / "project" / "out")) == 13
+
+
 def test_files_of_another_matrix_are_taken_over_where_that_is_asked_for(tmp_path: Path) -> None:
     first, out = write_matrix(tmp_path), tmp_path / "out"
     made(first, out)
@@ -155,6 +166,14 @@ def test_optional_sections_that_are_there(tmp_path: Path) -> None:
     assert optional_sections_written(load_matrix(path), out) == []
     made(path, out, extra=["other"])
     assert optional_sections_written(load_matrix(path), out) == ["other"]
+
+
+def test_inputs_in_many_places_are_a_few_lines(tmp_path: Path) -> None:
+    text = SWEEP.replace("[1, 2, 3]", "{from: 1, to: 200}").replace(
+        "task: {num_prompts: 4}", 'task: {num_prompts: 4, data: "d{seed}/x.json"}'
+    )
+    lines = missing_inputs(generated(write_matrix(tmp_path, text)), [tmp_path])
+    assert len(lines) == 22 and lines[-1] == "  and 190 more in 190 other places"
 
 
 TRAININGS = """\

@@ -79,6 +79,8 @@ def load_mapping(path: Path) -> dict[str, Any]:
         raise ConfigError(f"cannot read the config {path}: {error.strerror}", "check the path after --config") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8 text (byte {error.start})", "save the file as UTF-8") from None
+    except ValueError as error:  # thousands of digits
+        raise ConfigError(f"{path} holds a number that cannot be read: {error}", "put it in quotes") from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"{path}, line {line}: {error.problem}", "correct the YAML") from None

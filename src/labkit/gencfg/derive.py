@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any
 
 from labkit.config.base import nearest
@@ -30,7 +32,10 @@ def functions_of(file: MatrixFile) -> Functions:
         raise ConfigError(
             f"cannot read the functions {path}: {error.strerror}", "it stands beside the matrix"
         ) from None
-    defined: dict[str, Any] = {"__name__": path.stem, "__file__": str(path)}
+    module = ModuleType("labkit_gencfg_functions")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # where dataclasses look up their own module
+    defined = module.__dict__
     try:
         exec(compile(source, str(path), "exec"), defined)
     except Exception as error:  # the user's code may raise anything

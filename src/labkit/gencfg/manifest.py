@@ -139,13 +139,16 @@ def _block(origin: str, entries: Mapping[str, Entry]) -> dict[str, Any]:
 
 
 def _origin(path: Path, folder: Path) -> str:
-    """A matrix's file as seen from the output folder; of a template, which is found by its name, just that."""
+    """A matrix's file as seen from the output folder; of one that came with labkit, wherever that is, `templates/NAME`."""
     real = path.resolve()
-    if any(real.parent == known.resolve() for known in template_dirs()):
+    if any(real.parent == known.resolve() for known in _shipped()):
         return f"templates/{path.name}"
     return os.path.relpath(real, folder.resolve()).encode(errors="replace").decode()
 
 
 def _is_there(origin: str, folder: Path) -> bool:
-    places = [known.parent for known in template_dirs()] if origin.startswith("templates/") else []
-    return any(os.path.isfile(place / origin) for place in (folder, *places))
+    return any(os.path.isfile(place / origin) for place in (folder, *(known.parent for known in _shipped())))
+
+
+def _shipped() -> list[Path]:
+    return [known for known in template_dirs() if known.is_absolute()]

@@ -11,6 +11,7 @@ from labkit.gencfg.generate import Generated, needs_of
 from labkit.gencfg.needs import Needs
 
 _MAX_NAMED = 2
+_MAX_SORTS = 10
 
 
 def missing_inputs(generated: Generated, folders: Collection[Path], runs_dir: str | None = None) -> list[str]:
@@ -31,7 +32,10 @@ def missing_inputs(generated: Generated, folders: Collection[Path], runs_dir: st
         option = next((name for name, needs in makers.items() if needs.maker(reference) is not None), "")
         place = os.path.dirname(reference.name) if reference.kind == "path" else reference.runs_dir
         sorts.setdefault((option, reference.kind, place), []).append((reference, groups))
-    lines = [line for sort, found in sorts.items() for line in _lines(*sort, found)]
+    lines = [line for sort, found in list(sorts.items())[:_MAX_SORTS] for line in _lines(*sort, found)]
+    if len(sorts) > _MAX_SORTS:
+        rest = sum(map(len, list(sorts.values())[_MAX_SORTS:]))
+        lines.append(f"  and {rest:,} more in {len(sorts) - _MAX_SORTS:,} other places")
     return [*twice, "inputs that are not there, and that no config of this matrix makes:", *lines]
 
 

@@ -16,7 +16,7 @@ from labkit.errors import ConfigError
 from labkit.gencfg.derive import Functions, derivation, functions_of
 from labkit.gencfg.grid import Grid, Point, grid_of
 from labkit.gencfg.matrix import ConfigSection, MatrixFile, ScriptSection, Section, all_or_faults
-from labkit.gencfg.patterns import Names, Render, compiled, is_name, names_in
+from labkit.gencfg.patterns import Names, Render, compiled, is_name, names_in, text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +73,13 @@ def points_with_paths(recipe: Recipe) -> Iterator[tuple[Point, Names, str | Conf
         names: Names = point
         try:
             names = recipe.names(point)
-            path = recipe.path(names)
+            path = text_of(recipe.path(names))
         except ConfigError as error:
             yield point, names, error
+        except ValueError as error:
+            yield point, names, ConfigError(f"the path is {error}", "give it a text or a number")
         else:
-            yield point, names, path if isinstance(path, str) else str(path)
+            yield point, names, path
 
 
 def _config_recipe(file: MatrixFile, name: str, section: ConfigSection, functions: Functions) -> Recipe:
