@@ -59,3 +59,11 @@ def planned(path: Path, folder: Path) -> Plan:
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file of a folder by its path below it."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def states(plan: Plan) -> dict[str, int]:
+    """How many files are in which state."""
+    found: dict[str, int] = {}
+    for state in plan.states.values():
+        found[state] = found.get(state, 0) + 1
+    return found
