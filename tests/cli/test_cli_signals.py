@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from labkit.cli import signals
+from labkit.execute import signals
 from labkit.cli.progress import SweepProgress
 from labkit.record.identity import Arm
 from labkit.record.run import Ask
@@ -66,7 +66,7 @@ def test_one_that_python_dropped_ends_the_run_at_the_next_batch(
 def test_a_process_in_the_background_goes_on_ignoring_interrupts() -> None:
     script = (
         "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-        "from labkit.cli.signals import install_handlers\n"
+        "from labkit.execute.signals import install_handlers\n"
         "install_handlers(); signal.raise_signal(signal.SIGINT)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

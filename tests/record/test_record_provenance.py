@@ -18,7 +18,8 @@ CAPTURE = """
 import json, sys
 from labkit.record.provenance import capture
 state = capture()
-assert capture() is state
+again = capture()
+assert again == state and again["git"] is state["git"] and again["hardware"] is state["hardware"]
 heavy = {"torch", "transformers", "vllm", "datasets", "polars", "numpy", "scipy", "numba"} & set(sys.modules)
 print(json.dumps({"state": state, "heavy": sorted(heavy)}))
 """

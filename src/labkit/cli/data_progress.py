@@ -8,7 +8,7 @@ from types import TracebackType
 from rich.progress import TextColumn
 
 from labkit.cli.console import progress_bar, say
-from labkit.cli.signals import Terminated, raise_received
+from labkit.execute.signals import Terminated, raise_received
 from labkit.tasks.world.recipes import PlannedSet
 
 

@@ -162,7 +162,7 @@ class _Progress:
     def extracted(self, checkpoint: str, num_cities: int, duration_s: float) -> None:
         """A checkpoint's hidden states are on disk."""
         from labkit.cli.console import say
-        from labkit.cli.signals import raise_received
+        from labkit.execute.signals import raise_received
 
         raise_received()
         say(f"{checkpoint}: {num_cities} cities, {num_cities / max(duration_s, 1e-9):,.0f} a second")

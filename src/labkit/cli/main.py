@@ -14,7 +14,10 @@ import typer
 from labkit import __version__
 from labkit.cli import data, doctor, eval, extract, gencfg, perturb, plot, report, runs, sample, train
 from labkit.cli.signals import Terminated, install_handlers
+=======
+from labkit.cli import data, doctor, eval, extract, perturb, plot, report, runs, sample, train
 from labkit.errors import LabkitError
+from labkit.execute.signals import Terminated, install_handlers
 
 app = typer.Typer(
     name="labkit",

@@ -8,7 +8,7 @@ from types import TracebackType
 from rich.progress import TextColumn
 
 from labkit.cli.console import progress_bar, say, say_how_to_resume
-from labkit.cli.signals import raise_received
+from labkit.execute.signals import raise_received
 from labkit.record.run import Run
 
 

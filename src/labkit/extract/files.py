@@ -89,6 +89,12 @@ def saved_checkpoints(run: Run) -> list[str]:
     return sorted(names, key=lambda name: (_step_of(name) is None, _step_of(name) or 0, name))
 
 
+def is_whole(run: Run) -> bool:
+    """Whether the extraction has finished, and still has every file: a damaged one is mended by removing it."""
+    files = [checkpoint["file"] for checkpoint in (run.result() or {}).get("checkpoints", ())]
+    return run.status() == "done" and all((run.path / file).exists() for file in files)
+
+
 def index_path(run: Run) -> Path:
     """The cities of the rows."""
     return run.artifacts_dir / "cities.csv"

@@ -20,6 +20,7 @@ from labkit.extract.analysis import (
 from labkit.extract.files import (
     Representations,
     index_path,
+    is_whole,
     projections_path,
     read_index,
     read_representations,
@@ -30,8 +31,8 @@ from labkit.extract.files import (
 from labkit.extract.hidden_states import TokenIds, encode_prompts, read_hidden_states
 from labkit.extract.plan import Plan
 from labkit.extract.probes import require_scikit_learn
+from labkit.models.engines import Engines
 from labkit.models.folder import ModelFolder
-from labkit.models.loading import load_engine
 from labkit.models.torch_engine import TorchEngine
 from labkit.record.files import write_atomically
 from labkit.record.identity import describe_difference
@@ -50,8 +51,13 @@ class ExtractionObserver(Protocol):
     def extracted(self, checkpoint: str, num_cities: int, duration_s: float) -> None: ...
 
 
-def start(resolved: Resolved[ExtractConfig], plan: Plan, observer: ExtractionObserver) -> Run:
+def start(
+    resolved: Resolved[ExtractConfig], plan: Plan, observer: ExtractionObserver, engines: Engines | None = None
+) -> Run:
     """Make a run for an extraction and carry it out.
+
+    Args:
+        engines: where the model may be loaded already; None loads it anew
 
     Raises:
         InputError: the model does not read the prompts as the positions need it. MachineError: out of memory, a full
@@ -59,8 +65,8 @@ def start(resolved: Resolved[ExtractConfig], plan: Plan, observer: ExtractionObs
     """
     require_scikit_learn()
     config = resolved.config
-    name, folder = next(iter(plan.folders.items()))
-    engine = load_engine(folder, config.model)
+    engines = engines or Engines()
+    engine = engines.load(next(iter(plan.folders.values())), config.model)
     tokens = encode_prompts(engine, plan.prompts, plan.positions)
     run = create_run(
         config.runs_dir,
@@ -73,22 +79,29 @@ def start(resolved: Resolved[ExtractConfig], plan: Plan, observer: ExtractionObs
     with run.working():
         run.artifacts_dir.mkdir(exist_ok=True)
         write_index(index_path(run), plan.chosen, plan.selection.is_train)
-        _carry_out(run, config, plan, observer, {name: engine})
+        _carry_out(run, config, plan, observer, engines)
     return run
 
 
-def resume(run: Run, config: ExtractConfig, make_plan: Callable[[], Plan], observer: ExtractionObserver) -> Run:
+def resume(
+    run: Run,
+    config: ExtractConfig,
+    make_plan: Callable[[], Plan],
+    observer: ExtractionObserver,
+    engines: Engines | None = None,
+) -> Run:
     """Go on with the checkpoints that are missing; an extraction that has them all has nothing to do.
 
     Args:
         make_plan: finds the cities and the checkpoints; asked only where something is to be done
+        engines: where the model may be loaded already; None loads it anew
 
     Raises:
         RecordError: the config, the cities or the weights differ from the run's.
     """
     recorded, present = (_fixed(values) for values in (run.manifest["config"], config.as_json()))
     _refuse_difference(run, "was asked otherwise", recorded, present)
-    if _is_whole(run):
+    if is_whole(run):
         return run
     require_scikit_learn()
     with run.working():
@@ -96,14 +109,8 @@ def resume(run: Run, config: ExtractConfig, make_plan: Callable[[], Plan], obser
         _refuse_difference(run, "rests on another base", run.manifest["base"], plan.base())
         run.artifacts_dir.mkdir(exist_ok=True)
         write_index(index_path(run), plan.chosen, plan.selection.is_train)
-        _carry_out(run, config, plan, observer, {})
+        _carry_out(run, config, plan, observer, engines or Engines())
     return run
-
-
-def _is_whole(run: Run) -> bool:
-    """Whether the extraction has finished, and still has every file: a damaged one is mended by removing it."""
-    files = [checkpoint["file"] for checkpoint in (run.result() or {}).get("checkpoints", ())]
-    return run.status() == "done" and all((run.path / file).exists() for file in files)
 
 
 def _fixed(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,15 +127,12 @@ def _refuse_difference(run: Run, what: str, recorded: Mapping[str, Any], present
         )
 
 
-def _carry_out(
-    run: Run, config: ExtractConfig, plan: Plan, observer: ExtractionObserver, loaded: dict[str, TorchEngine]
-) -> None:
-    """Args: loaded: engines that are in memory already, by checkpoint; they are used up."""
+def _carry_out(run: Run, config: ExtractConfig, plan: Plan, observer: ExtractionObserver, engines: Engines) -> None:
     began = time.monotonic()
     missing = [name for name in plan.folders if not representations_path(run, name).exists()]
     observer.started(run, len(plan.folders), len(plan.folders) - len(missing))
     for name in missing:
-        engine = loaded.pop(name, None) or load_engine(plan.folders[name], config.model)
+        engine = engines.load(plan.folders[name], config.model)
         started = time.monotonic()
         _extract(run, config, plan, name, engine)
         observer.extracted(name, len(plan.chosen), time.monotonic() - started)

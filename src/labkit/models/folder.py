@@ -7,9 +7,10 @@ are never loaded: opening one runs its code.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -39,6 +40,9 @@ _LINEAGE_KEYS = {*_LINEAGE_TEXTS, "seed", "tasks", "step"}
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 _DOWNLOADED = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
+
+FileStates = tuple[tuple[str, int, int, int], ...]
+"""Path, size in bytes, time of the last change in ns and inode of each file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,9 +281,22 @@ def _is_lineage(value: object) -> bool:
     )
 
 
+def file_states(paths: Iterable[Path]) -> FileStates:
+    """What tells without reading them whether files are still those that they were."""
+    states = ((path, path.stat()) for path in paths)
+    return tuple((str(path), state.st_size, state.st_mtime_ns, state.st_ino) for path, state in states)
+
+
 def _hash_files(paths: list[Path]) -> str:
+    return _hash_of(file_states(paths))
+
+
+@functools.lru_cache(maxsize=256)
+def _hash_of(files: FileStates) -> str:
+    """Read once as long as they stay what they are: a run asks for the same weights several times, and so do the runs
+    that one process makes of one model."""
     digest = hashlib.blake2b(digest_size=16)
-    for path in paths:
+    for path in (Path(name) for name, *_ in files):
         digest.update(path.name.encode() + b"\0")
         with path.open("rb") as stream:
             while block := stream.read(1 << 22):

@@ -82,13 +82,12 @@ def find_training(name: str, runs_dir: Path) -> Run:
         RecordError: one that may be meant, by the name of its folder, cannot be read.
     """
     trainings = []
-    for path in run_paths(runs_dir):
-        if path.parent.name == "train":
-            try:
-                trainings.append(open_run(path))
-            except RecordError:
-                if slugify(name) in path.name:
-                    raise
+    for path in run_paths(runs_dir, "train"):
+        try:
+            trainings.append(open_run(path))
+        except RecordError:
+            if slugify(name) in path.name:
+                raise
     named = [run for run in trainings if name in (run.manifest.get("name"), run.id)]
     if not named:
         raise InputError(f"no training under {runs_dir} is called {name!r}", _known_hint(name, trainings, runs_dir))

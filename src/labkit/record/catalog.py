@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from labkit.errors import RecordError
@@ -11,6 +12,9 @@ from labkit.record.run import Run, open_run, slugify
 
 _RUN_PREFIX = "run:"
 _MOST_LISTED = 4
+_ASKED = re.compile(rb'^ "config_digest": "([0-9a-f]{16})"', re.MULTILINE)
+"""The key where it stands in a `run.json`, found without parsing the rest. Its indentation is that of the top level, and
+no text of JSON holds a line break, so nothing else looks like it."""
 
 
 def find_run(reference: str, runs_dir: Path, command: str | None = None) -> Run:
@@ -56,14 +60,31 @@ def find_runs(references: Iterable[str], runs_dir: Path, command: str | None = N
     return list({run.path.resolve(): run for run in found}.values())
 
 
-def run_paths(runs_dir: Path) -> Iterator[Path]:
-    """Every run folder under a runs folder, whatever its command."""
+def run_paths(runs_dir: Path, command: str | None = None) -> Iterator[Path]:
+    """Every run folder under a runs folder, of one command or whatever its command."""
     if not runs_dir.is_dir():
         return
-    for command in _folders(runs_dir):
-        for path in _folders(command):
+    for folder in _folders(runs_dir):
+        if command not in (None, os.path.basename(folder)):
+            continue
+        for path in _folders(folder):
             if os.path.exists(f"{path}/run.json"):
                 yield Path(path)
+
+
+def runs_that_asked(runs_dir: Path, command: str, digests: Collection[str]) -> dict[str, list[Path]]:
+    """The run folders of a command by the digest of what was asked (`RunConfig.asked_digest`), the oldest first; only
+    those of `digests`. Reads one small file a run, so thousands take moments."""
+    found: dict[str, list[Path]] = {}
+    for path in _folders(runs_dir / command) if (runs_dir / command).is_dir() else []:
+        try:
+            with open(f"{path}/run.json", "rb") as stream:
+                digest = _ASKED.search(stream.read())
+        except OSError:  # no run yet, or one that is being removed
+            continue
+        if digest and (word := digest[1].decode()) in digests:
+            found.setdefault(word, []).append(Path(path))
+    return found
 
 
 def headless_paths(runs_dir: Path) -> Iterator[Path]:

@@ -21,6 +21,7 @@ def manifest(
     engine: Mapping[str, Any],
     first_prompt: tuple[str, Sequence[int]],
     parents: Sequence[Mapping[str, str]],
+    asked: RunConfig | None = None,
     **others: Any,
 ) -> dict[str, Any]:
     """The manifest of a new run.
@@ -33,6 +34,7 @@ def manifest(
         engine: name, version, and what the engine says of the model
         first_prompt: text and token ids, for people who wonder what the model saw
         parents: the runs that made something of it, each `run`, `role`, `hash`
+        asked: the config as it was asked, where the recorded one says more; `labkit run` knows the run by it
         others: what only this command has
     """
     config: RunConfig = resolved.config
@@ -42,7 +44,7 @@ def manifest(
         "seed": config.seed,
         "config": config.as_json(),
         "origins": dict(resolved.origins),
-        "config_digest": config.digest(),
+        "config_digest": (asked or config).asked_digest(),
         "base": base,
         "base_hash": components_hash(base),
         "score": score,

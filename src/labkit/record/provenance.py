@@ -27,11 +27,15 @@ _DIFF_LIMIT = 1_000_000
 """Characters of a diff that are kept."""
 
 
-@functools.cache
 def capture() -> dict[str, Any]:
     """The provenance of this process, ready for `run.json`; secrets are redacted."""
+    return {"argv": redact_arguments(sys.argv), **_of_this_process()}
+
+
+@functools.cache
+def _of_this_process() -> dict[str, Any]:
+    """What stays the same however many runs a process makes: its code was imported once."""
     return {
-        "argv": redact_arguments(sys.argv),
         "environment": redact_environment(
             {name: value for name, value in sorted(os.environ.items()) if name.startswith(ENVIRONMENT_PREFIXES)}
         ),
@@ -78,7 +82,7 @@ def hardware() -> dict[str, Any]:
         "cpu": _cpu_name(),
         "num_cores": usable_cores(),
         "memory_bytes": _memory_bytes(),
-        "gpus": _gpus(),
+        "gpus": gpus(),
     }
 
 
@@ -109,7 +113,8 @@ def _memory_bytes() -> int | None:
         return None
 
 
-def _gpus() -> list[dict[str, str]]:
+def gpus() -> list[dict[str, str]]:
+    """Name, memory and driver of each GPU of the machine, as nvidia-smi lists them; none where it is not installed."""
     text = _output("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader") or ""
     rows = [line.split(", ") for line in text.splitlines()]
     return [dict(zip(("name", "memory", "driver"), row, strict=True)) for row in rows if len(row) == 3]

@@ -21,7 +21,7 @@ import os
 import re
 import secrets
 import socket
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -176,10 +176,7 @@ class Run:
 
         A damaged file counts as none: it is worked out again from the rows when the run is resumed.
         """
-        try:
-            return read_json(self.result_path)
-        except RecordError:
-            return None
+        return _result(self.path)
 
     def status(self) -> Status:
         """`running` while a process holds the lock, `done` when nothing asked for is owed, else `interrupted`."""
@@ -187,13 +184,7 @@ class Run:
 
     def status_with(self, result: Mapping[str, Any] | None) -> Status:
         """`status` for a caller that has read the result already."""
-        if is_locked(self.lock_path):
-            return "running"
-        if result is None or result.get("owed") != 0:
-            return "interrupted"
-        # Events only grow. If nothing was asked since the completion there is no need to read them.
-        grown = _size(self.events_path) > result.get("events_bytes", -1)
-        return "done" if not grown or self.ask().num_rollouts <= result.get("num_asked", -1) else "interrupted"
+        return _status(self.path, result, lambda: self.ask().num_rollouts)
 
     def note(self, event: str, **fields: Any) -> None:
         """Append an event."""
@@ -285,6 +276,32 @@ def open_run(path: Path) -> Run:
     if not manifest_path.exists():
         raise RecordError(f"{path} is not a run: it has no run.json", "labkit runs list shows the runs there are")
     return Run(path, read_manifest(manifest_path))
+
+
+def status_of(path: Path) -> Status:
+    """`Run.status` of a run folder, without reading its manifest where nothing was asked since the last completion.
+
+    Raises:
+        RecordError: the manifest has to be read, and is damaged.
+    """
+    return _status(path, _result(path), lambda: open_run(path).ask().num_rollouts)
+
+
+def _result(path: Path) -> dict[str, Any] | None:
+    try:
+        return read_json(path / "result.json")
+    except RecordError:
+        return None
+
+
+def _status(path: Path, result: Mapping[str, Any] | None, num_asked: Callable[[], int]) -> Status:
+    if is_locked(path / "lock"):
+        return "running"
+    if result is None or result.get("owed") != 0:
+        return "interrupted"
+    # Events only grow. If nothing was asked since the completion there is no need to read them.
+    grown = _size(path / "events.jsonl") > result.get("events_bytes", -1)
+    return "done" if not grown or num_asked() <= result.get("num_asked", -1) else "interrupted"
 
 
 def slugify(text: str) -> str:

@@ -11,6 +11,7 @@ from labkit.config.commands import EvalConfig, PerturbConfig, SampleConfig, Swee
 from labkit.config.sections import CountdownTask
 from labkit.errors import InputError
 from labkit.models.engine import EncodedPrompt, Engine
+from labkit.models.engines import Engines
 from labkit.models.folder import ModelFolder, find_model
 from labkit.record.identity import Arm
 from labkit.record.run import Ask
@@ -76,12 +77,15 @@ def sweep_arms(config: AskedConfig) -> tuple[tuple[Arm, int], ...]:
     return tuple(arms)
 
 
-def prepare(config: AskedConfig, say: Callable[[str], None], known: Sequence[Prompt] = ()) -> Experiment:
+def prepare(
+    config: AskedConfig, say: Callable[[str], None], known: Sequence[Prompt] = (), engines: Engines | None = None
+) -> Experiment:
     """Find the data and the model, load both, and work out the base.
 
     Args:
         say: takes a line of talk for the user, such as facts about the data
         known: prompts that a resumed run has already, in its order; the config's own follow them
+        engines: where the model may be loaded already; None loads it anew
 
     Raises:
         InputError: data or model cannot be used. MachineError: the model does not fit or cannot be had.
@@ -95,7 +99,7 @@ def prepare(config: AskedConfig, say: Callable[[str], None], known: Sequence[Pro
     doubts = task.doubts(lineage) if isinstance(task, EvaluatedTask) else ()
     for note in (*task.notes, *doubts):
         say(note)
-    engine = _load(folder, config)
+    engine = (engines or Engines()).load(folder, config.model)
     if len(joined) >= _MANY_PROMPTS:
         say(f"encoding {len(joined):,} prompts")
     encoded = [engine.encode(prompt) for prompt in joined.values()]
@@ -167,9 +171,3 @@ def _check_text_is_known(
     if isinstance(task, EvaluatedTask) and task.known_text_only:
         raise InputError(f"{what}, such as {unknown[0]!r}", "evaluate a model that was trained on data of this kind")
     say(what)
-
-
-def _load(folder: ModelFolder, config: AskedConfig) -> Engine:
-    from labkit.models.loading import load_engine
-
-    return load_engine(folder, config.model)

@@ -11,6 +11,7 @@ from labkit.config.commands import EvalConfig
 from labkit.config.sections import WorldTask as WorldConfig
 from labkit.config.yaml_text import dump
 from labkit.errors import RecordError
+from labkit.models.engines import Engines
 from labkit.models.noise import STREAM
 from labkit.record.identity import Arm, describe_difference
 from labkit.record.manifest import manifest
@@ -33,12 +34,12 @@ _SWEEP_KEYS = {
 
 def start(resolved: Resolved[AskedT], experiment: Experiment, observer: Observer) -> Run:
     """Make a run for an experiment and carry it out."""
-    resolved = _with_evaluations(resolved, experiment)
+    asked, resolved = resolved.config, _with_evaluations(resolved, experiment)
     run = create_run(
         resolved.config.runs_dir,
         command=resolved.config.command,
         slug=resolved.config.name or _model_name(resolved.config, experiment),
-        manifest=_manifest(resolved, experiment),
+        manifest=_manifest(resolved, experiment, asked),
         config_yaml=dump(resolved.config.as_json()),
         prompts=(prompt.as_json() for prompt in experiment.prompts),
     )
@@ -56,8 +57,17 @@ def _with_evaluations(resolved: Resolved[AskedT], experiment: Experiment) -> Res
     return replace(resolved, config=cast(AskedT, resolved.config.model_copy(update={"task": task})))
 
 
-def resume(run: Run, resolved: Resolved[AskedT], say: Callable[[str], None], observer: Observer) -> Run:
+def resume(
+    run: Run,
+    resolved: Resolved[AskedT],
+    say: Callable[[str], None],
+    observer: Observer,
+    engines: Engines | None = None,
+) -> Run:
     """Carry out what a run owes, and what is asked beyond that.
+
+    Args:
+        engines: where the model may be loaded already; None loads it anew
 
     Raises:
         RecordError: the config has another base, scorer, engine or seed than the run; says which keys differ.
@@ -65,7 +75,7 @@ def resume(run: Run, resolved: Resolved[AskedT], say: Callable[[str], None], obs
     refuse_other_seed(run, resolved.config)
     with run.working() as attempt:
         known = [Prompt.from_json(line) for line in run.prompts()]
-        experiment = prepare(resolved.config, say, known)
+        experiment = prepare(resolved.config, say, known, engines)
         refuse_other_base(run, experiment)
         # A known prompt may stand in more evaluations now; its newest line counts.
         moved = [new for new, old in zip(experiment.prompts, known, strict=False) if new.source != old.source]
@@ -137,7 +147,7 @@ def refuse_other_base(run: Run, experiment: Experiment) -> None:
             )
 
 
-def _manifest(resolved: Resolved[AskedT], experiment: Experiment) -> dict[str, object]:
+def _manifest(resolved: Resolved[AskedT], experiment: Experiment, asked: AskedT) -> dict[str, object]:
     first = experiment.encoded[0]
     return manifest(
         resolved,
@@ -147,6 +157,7 @@ def _manifest(resolved: Resolved[AskedT], experiment: Experiment) -> dict[str, o
         engine=_engine(experiment),
         first_prompt=(first.text, first.token_ids),
         parents=experiment.parents,
+        asked=asked,
         lineage=experiment.lineage,
         checkpoint=experiment.checkpoint,
     )

@@ -1,0 +1,1 @@
+"""Carrying out many configs: what is owed, in which order, and by whom."""

@@ -1,0 +1,54 @@
+"""Where loaded models stay between the runs of one process, so that runs of one model load it once."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from labkit.config.sections import ModelConfig
+from labkit.models.folder import FileStates, ModelFolder, file_states
+
+if TYPE_CHECKING:
+    from labkit.models.torch_engine import TorchEngine
+
+
+class Engines:
+    """Loads models, and keeps the one loaded last: a device that holds one may have no room for two.
+
+    Whoever gets an engine may perturb it, and must not change its weights otherwise: a training loads a model of its own.
+    """
+
+    def __init__(self) -> None:
+        self._kept: tuple[object, TorchEngine] | None = None
+        self.num_loads = 0
+        """Models loaded so far."""
+        self.load_s = 0.0
+        """Seconds that loading them took."""
+
+    def load(self, folder: ModelFolder, config: ModelConfig) -> TorchEngine:
+        """The engine of a model, unperturbed: the kept one where the folder's files and the settings are the same.
+
+        Raises:
+            InputError, MachineError: as `labkit.models.loading.load_engine`.
+        """
+        from labkit.models.loading import load_engine
+
+        key = (_files(folder), config.dtype, config.device, config.device_map)
+        if self._kept is None or self._kept[0] != key:
+            self.release()  # before the next one needs the room
+            began = time.monotonic()
+            self._kept = key, load_engine(folder, config)
+            self.num_loads += 1
+            self.load_s += time.monotonic() - began
+        engine = self._kept[1]
+        engine.perturb(None)
+        return engine
+
+    def release(self) -> None:
+        """Keep none, for what needs the room or has left the kept one in a state that nobody knows."""
+        self._kept = None
+
+
+def _files(folder: ModelFolder) -> FileStates:
+    """Every file of the folder: any of them may say how the model is loaded or asked."""
+    return file_states(sorted(path for path in folder.path.iterdir() if path.is_file()))
