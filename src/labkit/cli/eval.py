@@ -51,15 +51,13 @@ def register(app: typer.Typer) -> None:
 
 
 def _eval(asked: Asked) -> None:
-    from labkit.cli.layers import refuse_default_model, resolve_asked
+    from labkit.cli.layers import resolve_asked
     from labkit.cli.sweep import run_rollouts
-    from labkit.config.commands import EvalConfig
+    from labkit.config.commands import EvalConfig, refuse_default_model
 
     _refuse_no_task(asked)
     if asked.resume is None:
-        resolved = resolve_asked(EvalConfig, asked, debug=_debug)
-        if resolved.config.task.name == "world":
-            refuse_default_model(resolved)
+        refuse_default_model(resolve_asked(EvalConfig, asked, debug=_debug))
     run_rollouts(EvalConfig, asked, debug=_debug, show=_print_table)
 
 

@@ -44,8 +44,8 @@ def register(app: typer.Typer) -> None:
 
 def _extract(asked: Asked) -> None:
     from labkit.cli.console import say
-    from labkit.cli.layers import refuse_default_model, resolve_asked, resumed_run
-    from labkit.config.commands import ExtractConfig
+    from labkit.cli.layers import resolve_asked, resumed_run
+    from labkit.config.commands import ExtractConfig, refuse_default_model
     from labkit.extract.plan import plan_extraction
 
     asked = _with_config(asked)

@@ -70,16 +70,6 @@ def resumed_run(asked: Asked, command: str) -> Run | None:
     return run
 
 
-def refuse_default_model(resolved: Resolved[Any]) -> None:
-    """Refuse to take the built-in model, which knows nothing of cities, where nobody named one.
-
-    Raises:
-        ConfigError: nobody did.
-    """
-    if resolved.origins["model.id"] == "default":
-        raise ConfigError("which model?", "--model run:NAME, a folder or a hub id")
-
-
 def task_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """The task of a command line as config values: a name, or a file that is a task."""
     plain = {key: value for key, value in values.items() if key != "task"}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from labkit.config.base import Config, stable_digest
+from labkit.config.base import Config, Resolved, stable_digest
 from labkit.config.data import DataConfig
 from labkit.config.sections import CountdownTask, GenerationConfig, ModelConfig, TaskConfig
 from labkit.config.training import (
@@ -19,6 +19,7 @@ from labkit.config.training import (
     OptimisationConfig,
     TokenizerConfig,
 )
+from labkit.errors import ConfigError
 
 
 def _distinct(values: tuple[float, ...]) -> tuple[float, ...]:
@@ -211,3 +212,15 @@ COMMANDS: dict[str, type[Config]] = {
     "data": DataConfig,
 }
 """Every command that takes a config, by the value of the config's `command`."""
+
+
+def refuse_default_model(resolved: Resolved[Any]) -> None:
+    """Refuse to ask the built-in model, which knows nothing of cities, about cities, where nobody named one.
+
+    Raises:
+        ConfigError: nobody did.
+    """
+    config = resolved.config
+    about_cities = isinstance(config, ExtractConfig) or (isinstance(config, EvalConfig) and config.task.name == "world")
+    if about_cities and resolved.origins["model.id"] == "default":
+        raise ConfigError("which model?", "--model run:NAME, a folder or a hub id")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from labkit.config.sections import ModelConfig
@@ -18,12 +19,10 @@ class Engines:
     Whoever gets an engine may perturb it, and must not change its weights otherwise: a training loads a model of its own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_load: Callable[[float], None] = lambda load_s: None) -> None:
+        """Args: on_load: told of every model that was loaded, and how many seconds it took"""
         self._kept: tuple[object, TorchEngine] | None = None
-        self.num_loads = 0
-        """Models loaded so far."""
-        self.load_s = 0.0
-        """Seconds that loading them took."""
+        self._on_load = on_load
 
     def load(self, folder: ModelFolder, config: ModelConfig) -> TorchEngine:
         """The engine of a model, unperturbed: the kept one where the folder's files and the settings are the same.
@@ -38,8 +37,7 @@ class Engines:
             self.release()  # before the next one needs the room
             began = time.monotonic()
             self._kept = key, load_engine(folder, config)
-            self.num_loads += 1
-            self.load_s += time.monotonic() - began
+            self._on_load(time.monotonic() - began)
         engine = self._kept[1]
         engine.perturb(None)
         return engine

@@ -1,0 +1,266 @@
+"""Which item comes next, for whom. Knows what is owed and who has which model loaded; starts nothing itself.
+
+Items of one model come one after another on the worker that has it loaded. Another worker takes another model, the one
+with most items first, and helps with a model that is loaded elsewhere only when that ends sooner than loading it takes.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from labkit.config.data import DataConfig
+from labkit.execute.items import Item
+from labkit.execute.lookup import Found
+from labkit.execute.order import Order
+
+State = Literal[
+    "waiting", "ready", "at work", "done", "skipped", "running", "failed", "blocked", "interrupted", "not started"
+]
+"""`running` is an item that another process works on; `blocked` one whose need was not met."""
+
+MET: tuple[State, ...] = ("done", "skipped")
+"""States of an item that nothing is owed of."""
+
+_OPEN: tuple[State, ...] = ("waiting", "ready", "at work")
+
+
+@dataclass(slots=True)
+class Entry:
+    """An item and how it stands."""
+
+    position: int
+    item: Item
+    needs: tuple[int, ...]
+    state: State = "waiting"
+    run: Path | None = None
+    """Its run, as soon as it is known."""
+    attempts: int = 0
+    """How often it was given to a worker."""
+    slot: int | None = None
+    """The worker that is at work on it, or was."""
+    began: float = 0.0
+    """When its last attempt began, by the monotonic clock in seconds."""
+    duration_s: float = 0.0
+    """Of all attempts."""
+    message: str = ""
+    """Why it failed, or what it waits for."""
+    progress: tuple[int, int] | None = None
+    """Rollouts, steps, rows or checkpoints: done, and asked."""
+
+
+@dataclass(slots=True)
+class _Model:
+    """The items of one model."""
+
+    ready: list[int] = field(default_factory=list)
+    """A heap of positions: the items come in their order."""
+    holders: set[int] = field(default_factory=set)
+    """Slots that have it loaded."""
+    load_s: float | None = None
+    """How long loading it took; None until it has been loaded."""
+    num_done: int = 0
+    done_s: float = 0.0
+    """Seconds of the items done, without loading."""
+
+
+class Queue:
+    """The items of one `labkit run`."""
+
+    def __init__(
+        self,
+        items: Sequence[Item],
+        order: Order,
+        found: Sequence[Found],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.entries = [Entry(position, item, order.needs[position]) for position, item in enumerate(items)]
+        self.draining = False
+        """Whether nothing new is started any more."""
+        self._clock = clock
+        self._waiting = order.waiting()
+        self._models: dict[str, _Model] = {}
+        self._alone: set[int] = set()
+        self._loaded: dict[int, str] = {}
+        self._folders: set[str] = set()
+        self._counts: Counter[State] = Counter()
+        self._counts["waiting"] = len(items)
+        self._at_work: dict[int, Entry] = {}
+        self._set_out(found, order)
+
+    def _set_out(self, found: Sequence[Found], order: Order) -> None:
+        for entry, what in zip(self.entries, found, strict=True):
+            entry.run = what.run
+            if what.state == "done":
+                self._set(entry, "skipped")
+        for entry, what, missing in zip(self.entries, found, order.missing, strict=True):
+            if entry.state == "waiting" and what.state == "running":
+                self._close(entry, "running", "another process works on it")
+            elif entry.state == "waiting" and missing:
+                self._close(entry, "blocked", "; ".join(missing))
+        for entry in self.entries:
+            self._open(entry)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether something is at work, or may still be started."""
+        return bool(self._at_work or (self._counts["ready"] and not self.draining))
+
+    @property
+    def counts(self) -> Counter[State]:
+        """How many items are in each state."""
+        return self._counts.copy()
+
+    @property
+    def num_owed(self) -> int:
+        """Items that are neither done nor given up."""
+        return sum(self._counts[state] for state in _OPEN)
+
+    def at_work(self) -> list[Entry]:
+        """What workers do now."""
+        return list(self._at_work.values())
+
+    def take(self, slot: int) -> Entry | None:
+        """The next item for a worker, which is at work on it from now on; None where there is none for it now."""
+        position = None if self.draining else self._choose(slot)
+        if position is None:
+            return None
+        entry = self.entries[position]
+        self._set(entry, "at work")
+        entry.slot, entry.began, entry.progress = slot, self._clock(), None
+        entry.attempts += 1
+        model = entry.item.model
+        self._let_go(slot, model)
+        if model is None:
+            self._alone.remove(position)
+            self._folders |= _folders(entry.item)
+        else:
+            heapq.heappop(self._models[model].ready)
+            self._models[model].holders.add(slot)
+            self._loaded[slot] = model
+        return entry
+
+    def could_take(self, slot: int) -> bool:
+        """Whether there is an item for this worker now."""
+        return not self.draining and self._choose(slot) is not None
+
+    def loaded(self, position: int, load_s: float) -> None:
+        """The model of an item is in memory; loading it took so long."""
+        entry = self.entries[position]
+        entry.began += load_s  # the item's own time begins now
+        entry.duration_s += load_s
+        if entry.item.model is not None:
+            self._models[entry.item.model].load_s = load_s
+
+    def ended(self, position: int, state: State, *, run: Path | None = None, message: str = "") -> None:
+        """An item is no longer at work; those that wait for it become ready, or blocked."""
+        entry = self._finish_attempt(position)
+        entry.run, entry.message = run or entry.run, message
+        if entry.item.model is not None and state == "done":
+            self._models[entry.item.model].num_done += 1
+            self._models[entry.item.model].done_s += self._clock() - entry.began
+        if state in MET:
+            self._set(entry, state)
+            for waiting in self._waiting[position]:
+                self._open(self.entries[waiting])
+        elif state == "interrupted":  # what waits for it can be done next time
+            self._set(entry, state)
+        else:
+            self._close(entry, state, message)
+
+    def again(self, position: int, message: str) -> None:
+        """An item is to be tried once more."""
+        entry = self._finish_attempt(position)
+        entry.message = message
+        self._set(entry, "waiting")
+        self._open(entry)
+
+    def worker_gone(self, slot: int) -> None:
+        """A worker ended, and its model with it."""
+        self._let_go(slot, None)
+
+    def close(self) -> None:
+        """What was not started never will be."""
+        for entry in self.entries:
+            if entry.state in ("waiting", "ready"):
+                self._set(entry, "not started")
+
+    def _set(self, entry: Entry, state: State) -> None:
+        self._counts[entry.state] -= 1
+        self._counts[state] += 1
+        entry.state = state
+        if state == "at work":
+            self._at_work[entry.position] = entry
+        else:
+            self._at_work.pop(entry.position, None)
+
+    def _finish_attempt(self, position: int) -> Entry:
+        entry = self.entries[position]
+        entry.duration_s += self._clock() - entry.began
+        entry.progress = None
+        self._folders -= _folders(entry.item)
+        return entry
+
+    def _open(self, entry: Entry) -> None:
+        """Make an item ready whose needs are met."""
+        if entry.state != "waiting" or any(self.entries[need].state not in MET for need in entry.needs):
+            return
+        self._set(entry, "ready")
+        if entry.item.model is None:
+            self._alone.add(entry.position)
+        else:
+            heapq.heappush(self._models.setdefault(entry.item.model, _Model()).ready, entry.position)
+
+    def _close(self, entry: Entry, state: State, message: str) -> None:
+        """Give an item up, and with it those that wait for it."""
+        self._set(entry, state)
+        entry.message = message
+        for position in self._waiting[entry.position]:
+            waiting = self.entries[position]
+            if waiting.state == "waiting":
+                self._close(waiting, "blocked", f"needs {entry.item.name}, which is {_said(entry.state)}")
+
+    def _let_go(self, slot: int, model: str | None) -> None:
+        """A worker no longer has its model, unless it is this one."""
+        if (before := self._loaded.get(slot)) not in (None, model):
+            del self._loaded[slot]
+            self._models[str(before)].holders.discard(slot)
+
+    def _choose(self, slot: int) -> int | None:
+        own = self._loaded.get(slot)
+        if own is not None and (mine := self._models[own].ready):
+            return mine[0]
+        alone = [position for position in self._alone if not _folders(self.entries[position].item) & self._folders]
+        if alone:  # others wait for data sets and trainings: those for whom most wait come first
+            return max(alone, key=lambda position: (len(self._waiting[position]), -position))
+        free = [model for model in self._models.values() if model.ready and not model.holders]
+        held = [model for model in self._models.values() if model.ready and model.holders and self._worth(model)]
+        if chosen := free or held:
+            return max(chosen, key=lambda model: (len(model.ready), -model.ready[0])).ready[0]
+        return None
+
+    def _worth(self, model: _Model) -> bool:
+        """Whether the items end sooner when one more worker loads this model than without it."""
+        if model.load_s is None:
+            return False
+        so_far = [self._clock() - entry.began for entry in self._at_work.values() if entry.slot in model.holders]
+        each_s = model.done_s / model.num_done if model.num_done else max(so_far, default=0.0)
+        num_holders = len(model.holders)
+        saved_s = each_s * len(model.ready) * (1 / num_holders - 1 / (num_holders + 1))
+        return saved_s > model.load_s
+
+
+def _folders(item: Item) -> set[str]:
+    """Folders that two items may not write at once: the world that data sets are built in."""
+    return {os.path.abspath(item.config.out)} if isinstance(item.config, DataConfig) else set()
+
+
+def _said(state: State) -> str:
+    return {"running": "at work elsewhere", "failed": "failed"}.get(state, state)
