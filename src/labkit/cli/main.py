@@ -12,10 +12,7 @@ from typing import Annotated
 import typer
 
 from labkit import __version__
-from labkit.cli import data, doctor, eval, extract, gencfg, perturb, plot, report, runs, sample, train
-from labkit.cli.signals import Terminated, install_handlers
-=======
-from labkit.cli import data, doctor, eval, extract, perturb, plot, report, runs, sample, train
+from labkit.cli import data, doctor, eval, extract, gencfg, perturb, plot, report, run, runs, sample, train
 from labkit.errors import LabkitError
 from labkit.execute.signals import Terminated, install_handlers
 
@@ -28,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (sample, perturb, eval, data, train, extract, gencfg, report, plot, runs, doctor):
+for module in (sample, perturb, eval, data, train, extract, gencfg, run, report, plot, runs, doctor):
     module.register(app)
 
 EXIT_BUG = 70

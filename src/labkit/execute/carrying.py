@@ -35,11 +35,9 @@ class Carrier:
         """Args: tell: takes what the runner should know while an item goes on"""
         self._tell = tell
         self._engines = Engines(self._loaded)
-        self._loads: list[float] = []
 
     def carry_out(self, request: Request) -> Outcome:
         """Do an item, or what is owed of it. Whatever goes wrong is an outcome; its words are in the log."""
-        self._loads.clear()
         try:
             with claimed(Path(request.log)) as log_bytes:
                 if log_bytes is None:
@@ -48,7 +46,7 @@ class Carrier:
                     say(f"--- {now()} labkit run {request.name}")
                     return self._attempt(request, is_known=log_bytes == request.log_bytes)
         except LabkitError as error:  # the log itself cannot be written
-            return self._failed(error, None)
+            return _failed(error, None)
 
     def _attempt(self, request: Request, *, is_known: bool) -> Outcome:
         """Args: is_known: whether nobody has worked on the item since the runner looked"""
@@ -67,14 +65,14 @@ class Carrier:
             return self._done(request, found.run)
         except LabkitError as error:
             say(f"{error.message}\n→ {error.hint}")
-            return self._failed(error, found.run)
+            return _failed(error, found.run)
         except (KeyboardInterrupt, Terminated):
             say("interrupted")
-            return self._outcome("interrupted", worker_is_whole=False)
+            return Outcome("interrupted", worker_is_whole=False)
         except Exception as error:
             traceback.print_exc()
             message = f"this is a bug in labkit, or in a task's file: {error!r}"
-            return self._outcome("failed", message=message, try_again=True, worker_is_whole=False)
+            return Outcome("failed", message=message, try_again=True, worker_is_whole=False)
 
     def _done(self, request: Request, run: Path | None) -> Outcome:
         do: Callable[[Request, Path | None], Outcome] = {
@@ -92,7 +90,7 @@ class Carrier:
             made = start(resolved, prepare(resolved.config, say, engines=self._engines), watcher)
         else:
             made = resume(open_run(run), _as_recorded(request, run), say, watcher, self._engines)
-        return self._outcome("done", run=str(made.path))
+        return Outcome("done", run=str(made.path))
 
     def _train(self, request: Request, run: Path | None) -> Outcome:
         from labkit.train.session import resume, start
@@ -100,7 +98,7 @@ class Carrier:
         self._engines.release()  # the training needs the room
         resolved, watcher = request.resolved(), TrainingWatcher(self._tell)
         made = start(resolved, watcher) if run is None else resume(open_run(run), resolved.config, watcher)
-        return self._outcome("done", run=str(made.path))
+        return Outcome("done", run=str(made.path))
 
     def _extract(self, request: Request, run: Path | None) -> Outcome:
         from labkit.extract.plan import plan_extraction
@@ -112,7 +110,7 @@ class Carrier:
             made = start(resolved, plan_extraction(config, say), watcher, self._engines)
         else:
             made = resume(open_run(run), config, lambda: plan_extraction(config, say), watcher, self._engines)
-        return self._outcome("done", run=str(made.path))
+        return Outcome("done", run=str(made.path))
 
     def _data(self, request: Request, run: Path | None) -> Outcome:
         from labkit.tasks.world.building import build_world, plan_world
@@ -121,26 +119,22 @@ class Carrier:
         world = plan_world(request.resolved().config, say)
         watcher = DataWatcher(self._tell, sum(sum(each.sizes.values()) for each in world.wanted.values()))
         build_world(world, watcher)
-        return self._outcome("done" if watcher.num_built else "skipped")
+        return Outcome("done" if watcher.num_built else "skipped")
 
     def _loaded(self, load_s: float) -> None:
-        self._loads.append(load_s)
         say(f"model loaded in {load_s:.2f} s")
         self._tell(Event("loaded", seconds=load_s))
 
-    def _outcome(self, state: Any, **about: Any) -> Outcome:
-        return Outcome(state, num_loads=len(self._loads), load_s=sum(self._loads), **about)
 
-    def _failed(self, error: LabkitError, run: Path | None) -> Outcome:
-        is_machine = isinstance(error, MachineError)
-        message = f"{error.message} (→ {error.hint})" if error.hint else error.message
-        return self._outcome(
-            "failed",
-            run=None if run is None else str(run),
-            message=message,
-            try_again=is_machine,
-            worker_is_whole=not is_machine,  # what memory it holds nobody knows
-        )
+def _failed(error: LabkitError, run: Path | None) -> Outcome:
+    is_machine = isinstance(error, MachineError)
+    return Outcome(
+        "failed",
+        run=None if run is None else str(run),
+        message=f"{error.message} (→ {error.hint})" if error.hint else error.message,
+        try_again=is_machine,
+        worker_is_whole=not is_machine,  # what memory it holds nobody knows
+    )
 
 
 def _as_recorded(request: Request, run: Path) -> Resolved[Any]:

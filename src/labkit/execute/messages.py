@@ -68,10 +68,6 @@ class Outcome:
     """Whether another worker may fare better: this one died, its memory ran out, its disk is full."""
     worker_is_whole: bool = True
     """Whether its worker can take another item."""
-    num_loads: int = 0
-    """Models that were loaded for it."""
-    load_s: float = 0.0
-    """Seconds that loading them took."""
 
 
 @dataclass(frozen=True, slots=True)

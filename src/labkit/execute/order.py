@@ -10,6 +10,7 @@ from pathlib import Path
 from labkit.config.references import Reference, made_by, needed_by
 from labkit.errors import ConfigError, LabkitError
 from labkit.execute.items import Item, several
+from labkit.execute.lookup import Found
 from labkit.models.training_run import find_training
 
 _Key = tuple[str, str, str]
@@ -31,6 +32,17 @@ class Order:
             for need in needs:
                 found[need].append(position)
         return found
+
+    def sequence(self) -> list[int]:
+        """Positions such that each comes after all that it needs, else as they are."""
+        depth: dict[int, int] = {}
+
+        def depth_of(position: int) -> int:
+            if position not in depth:
+                depth[position] = 1 + max(map(depth_of, self.needs[position]), default=0)
+            return depth[position]
+
+        return sorted(range(len(self.needs)), key=depth_of)
 
 
 def find_order(items: Sequence[Item]) -> Order:
@@ -141,16 +153,17 @@ def _ambiguous(item: Item, reference: Reference, makers: Sequence[str]) -> str:
     return f"{item.name} needs run:{reference.name} ({reference.key}), which {' and '.join(makers)} all make"
 
 
-def refuse_missing(items: Sequence[Item], order: Order) -> None:
-    """Refuse to start where something is needed that is not there.
+def refuse_missing(items: Sequence[Item], order: Order, found: Sequence[Found]) -> None:
+    """Refuse to start where an item that is not done needs something that is not there.
 
     Raises:
         ConfigError: names every item and what it lacks.
     """
     lines = [
         f"{item.name}: {what}, and none of these configs makes it"
-        for item, absent in zip(items, order.missing, strict=True)
+        for item, absent, there in zip(items, order.missing, found, strict=True)
         for what in absent
+        if there.state != "done"
     ]
     if lines:
         error = several(lines)

@@ -49,6 +49,8 @@ class Entry:
     """When its last attempt began, by the monotonic clock in seconds."""
     duration_s: float = 0.0
     """Of all attempts."""
+    load_s: float | None = None
+    """Seconds that loading its model took; None where it was loaded already, or needs none."""
     message: str = ""
     """Why it failed, or what it waits for."""
     progress: tuple[int, int] | None = None
@@ -127,9 +129,13 @@ class Queue:
         """What workers do now."""
         return list(self._at_work.values())
 
-    def take(self, slot: int) -> Entry | None:
-        """The next item for a worker, which is at work on it from now on; None where there is none for it now."""
-        position = None if self.draining else self._choose(slot)
+    def take(self, slot: int, fits: Callable[[Item], bool] = lambda item: True) -> Entry | None:
+        """The next item for a worker, which is at work on it from now on; None where there is none for it now.
+
+        Args:
+            fits: whether the worker can take an item
+        """
+        position = None if self.draining else self._choose(slot, fits)
         if position is None:
             return None
         entry = self.entries[position]
@@ -147,15 +153,20 @@ class Queue:
             self._loaded[slot] = model
         return entry
 
-    def could_take(self, slot: int) -> bool:
-        """Whether there is an item for this worker now."""
-        return not self.draining and self._choose(slot) is not None
+    def openings(self, most: int) -> list[Entry]:
+        """Items that new workers would begin with, one for each of as many workers as there is work for now."""
+        if self.draining:
+            return []
+        models = [model for model in self._models.values() if model.ready and (not model.holders or self._worth(model))]
+        ranked = [*self._ranked_alone(), *(model.ready[0] for model in heapq.nlargest(most, models, key=_urgency))]
+        return [self.entries[position] for position in ranked[:most]]
 
     def loaded(self, position: int, load_s: float) -> None:
         """The model of an item is in memory; loading it took so long."""
         entry = self.entries[position]
         entry.began += load_s  # the item's own time begins now
         entry.duration_s += load_s
+        entry.load_s = (entry.load_s or 0.0) + load_s
         if entry.item.model is not None:
             self._models[entry.item.model].load_s = load_s
 
@@ -233,18 +244,22 @@ class Queue:
             del self._loaded[slot]
             self._models[str(before)].holders.discard(slot)
 
-    def _choose(self, slot: int) -> int | None:
+    def _choose(self, slot: int, fits: Callable[[Item], bool]) -> int | None:
         own = self._loaded.get(slot)
-        if own is not None and (mine := self._models[own].ready):
+        if own is not None and (mine := self._models[own].ready) and fits(self.entries[mine[0]].item):
             return mine[0]
-        alone = [position for position in self._alone if not _folders(self.entries[position].item) & self._folders]
-        if alone:  # others wait for data sets and trainings: those for whom most wait come first
-            return max(alone, key=lambda position: (len(self._waiting[position]), -position))
-        free = [model for model in self._models.values() if model.ready and not model.holders]
-        held = [model for model in self._models.values() if model.ready and model.holders and self._worth(model)]
-        if chosen := free or held:
-            return max(chosen, key=lambda model: (len(model.ready), -model.ready[0])).ready[0]
-        return None
+        for position in self._ranked_alone():
+            if fits(self.entries[position].item):
+                return position
+        ready = [model for model in self._models.values() if model.ready and fits(self.entries[model.ready[0]].item)]
+        free = [model for model in ready if not model.holders]
+        chosen = free or [model for model in ready if self._worth(model)]
+        return max(chosen, key=_urgency).ready[0] if chosen else None
+
+    def _ranked_alone(self) -> list[int]:
+        """Data sets and trainings that are ready: those for whom most others wait come first."""
+        free = [position for position in self._alone if not _folders(self.entries[position].item) & self._folders]
+        return sorted(free, key=lambda position: (-len(self._waiting[position]), position))
 
     def _worth(self, model: _Model) -> bool:
         """Whether the items end sooner when one more worker loads this model than without it."""
@@ -255,6 +270,11 @@ class Queue:
         num_holders = len(model.holders)
         saved_s = each_s * len(model.ready) * (1 / num_holders - 1 / (num_holders + 1))
         return saved_s > model.load_s
+
+
+def _urgency(model: _Model) -> tuple[int, int]:
+    """Models with many items come first, those of earlier ones before others."""
+    return len(model.ready), -model.ready[0]
 
 
 def _folders(item: Item) -> set[str]:

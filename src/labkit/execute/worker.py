@@ -1,4 +1,4 @@
-"""A worker process: `python -m labkit.execute.worker`, started by a runner, which it does not outlive.
+"""A worker process, started by a runner, which it does not outlive.
 
 Requests come as lines of JSON on stdin, events go as lines of JSON to what was stdout. An empty line ends it in good order;
 the end of stdin means that the runner is gone, and ends it at once, so that what it holds is free for the next runner.
@@ -64,7 +64,3 @@ def _write(descriptor: int, line: bytes) -> None:
     view = memoryview(line)
     while view:
         view = view[os.write(descriptor, view) :]
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,208 @@
+"""Workers as actors of a Ray cluster. What they write is seen by all because it lies on storage that all nodes share."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from labkit.config.commands import RolloutConfig, TrainConfig
+from labkit.config.data import DataConfig
+from labkit.errors import MachineError
+from labkit.execute.items import Item
+from labkit.execute.messages import Event, Outcome, Request
+from labkit.execute.ray_worker import RayWorker
+from labkit.execute.signals import install_handlers
+from labkit.record.provenance import usable_cores
+from labkit.record.redaction import is_secret_name
+
+HERE = "local"
+_LOOPBACK = "127.0.0.1"
+_PASSED_ON = ("HF_", "TRANSFORMERS_", "PYTORCH_", "TORCH_", "MKL_", "OMP_")
+"""Prefixes of variables that workers get from the runner. Ray shows them to everybody on the cluster, so no secret is one."""
+
+Demand = tuple[float, float]
+"""CPUs and GPUs."""
+
+
+@dataclass(slots=True)
+class _Worker:
+    actor: Any
+    demand: Demand
+    waits_for: Any
+    """The reference that is there when it has done what it was asked last; None while it is idle."""
+    is_ready: bool = False
+
+
+class RayPool:
+    """A `Pool` of actors."""
+
+    def __init__(self, address: str, num_slots: int | None, *, cpus: float, gpus: float | None) -> None:
+        """Connect to a cluster, or start one on this machine.
+
+        Args:
+            address: `HOST:PORT`, `auto`, or `local`, which starts one
+            num_slots: items at once; None is as many as the nodes have room for
+            cpus, gpus: what an item asks for; no GPU for one that would not use it, and None is 1 where there are some
+
+        Raises:
+            MachineError: Ray is not installed, there is no such cluster, or no node has what is asked for.
+        """
+        self._ray = _connected(address)
+        try:
+            nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+            has_gpus = any(node.get("GPU", 0) for node in nodes)
+            self._demand = cpus, (float(has_gpus) if gpus is None else gpus)
+            self.num_slots = num_slots or _room(nodes, self._demand)
+            if not _room(nodes, self._demand):
+                raise MachineError(
+                    f"no node of the cluster has {cpus:g} CPUs and {self._demand[1]:g} GPUs",
+                    "ask for less: --cpus, --gpus",
+                )
+        except BaseException:
+            self._ray.shutdown()
+            raise
+        self._workers: dict[int, _Worker] = {}
+        self._actor_class = self._ray.remote(RayWorker)
+
+    def fits(self, slot: int, item: Item) -> bool:
+        """Whether the worker of a slot has what an item asks for; it has no more than that either."""
+        worker = self._workers.get(slot)
+        return worker is None or worker.demand == self._demand_of(item)
+
+    def start(self, slot: int, item: Item) -> None:
+        """Ask for an actor. It comes as soon as a node has room."""
+        cpus, gpus = demand = self._demand_of(item)
+        actor = self._actor_class.options(
+            num_cpus=cpus,
+            num_gpus=gpus,
+            max_restarts=0,  # a runner that knows what is owed gives the item to another
+            scheduling_strategy="SPREAD",
+            runtime_env={"env_vars": worker_variables(os.environ)},
+        ).remote(os.getcwd())
+        self._workers[slot] = _Worker(actor, demand, actor.trouble.remote())
+
+    def give(self, slot: int, request: Request) -> None:
+        """Hand a ready worker an item."""
+        worker = self._workers[slot]
+        worker.waits_for = worker.actor.carry_out.remote(request.as_json())
+
+    def wait(self, timeout_s: float) -> list[Event]:
+        """What workers have answered; those that are gone have ended."""
+        asked = [worker.waits_for for worker in self._workers.values() if worker.waits_for is not None]
+        if not asked:
+            time.sleep(timeout_s)
+            return []
+        answered, _ = self._ray.wait(asked, timeout=timeout_s)
+        if answered:  # others may have, too
+            answered, _ = self._ray.wait(asked, num_returns=len(asked), timeout=0)
+        slots = [slot for slot, worker in self._workers.items() if worker.waits_for in answered]
+        return [event for slot in slots for event in self._answer(slot)]
+
+    def dismiss(self, slot: int) -> None:
+        """Let a worker go, with the room that it takes on its node."""
+        worker = self._workers.pop(slot, None)
+        if worker is not None:
+            self._ray.kill(worker.actor)
+
+    def interrupt(self) -> list[Event]:
+        """End all workers at once: what they were doing is owed, as after any crash."""
+        self.close()
+        return []
+
+    def close(self) -> None:
+        """Let all workers go, and the cluster, if it was started for them."""
+        for slot in list(self._workers):
+            self.dismiss(slot)
+        self._ray.shutdown()
+
+    def _answer(self, slot: int) -> list[Event]:
+        worker = self._workers[slot]
+        try:
+            answer = self._ray.get(worker.waits_for)
+        except self._ray.exceptions.RayError as error:
+            return [self._gone(slot, error)]
+        worker.waits_for = None
+        if worker.is_ready:
+            return [Event.from_json(value | {"slot": slot}) for value in answer]
+        if answer:
+            raise MachineError(str(answer), "call labkit run in a folder that all nodes share under one path")
+        worker.is_ready = True
+        return [Event("ready", slot)]
+
+    def _gone(self, slot: int, error: Exception) -> Event:
+        self.dismiss(slot)
+        message = f"its worker is gone: {_reason(error)}"
+        return Event("ended", slot, outcome=Outcome("died", message=message, try_again=True, worker_is_whole=False))
+
+    def _demand_of(self, item: Item) -> Demand:
+        cpus, gpus = self._demand
+        return cpus, gpus if uses_gpu(item) else 0.0
+
+
+def uses_gpu(item: Item) -> bool:
+    """Whether an item takes a GPU where there is one."""
+    config = item.config
+    if isinstance(config, DataConfig):
+        return False
+    if isinstance(config, TrainConfig) and config.model is None:
+        return config.device != "cpu"
+    return bool(config.model.device != "cpu" or (isinstance(config, RolloutConfig) and config.model.device_map))
+
+
+def worker_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """What the environment of a worker has from the runner's, and where it finds this package."""
+    passed = {
+        name: value for name, value in environ.items() if name.startswith(_PASSED_ON) and not is_secret_name(name)
+    }
+    root = Path(__file__).resolve().parents[2]
+    if root.name in ("site-packages", "dist-packages"):  # installed, as it must be on every node
+        return passed
+    known = environ.get("PYTHONPATH")
+    return passed | {"PYTHONPATH": f"{root}{os.pathsep}{known}" if known else str(root)}
+
+
+def _connected(address: str) -> Any:
+    """The module `ray`, connected. It prints nothing: what workers print is in the items' logs."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns of a change to come
+    try:
+        import ray
+        import ray.exceptions
+    except ImportError:
+        raise MachineError("Ray is not installed", "pip install 'labkit[ray]'") from None
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+    try:
+        if address == HERE:
+            cores = usable_cores()
+            ray.init(address=HERE, num_cpus=cores, include_dashboard=False, _node_ip_address=_LOOPBACK, **quiet)
+        else:
+            ray.init(address=address, **quiet)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise MachineError(
+            f"there is no Ray cluster at {address}: {first}",
+            "ray start --head starts one, --address local one for this command alone",
+        ) from None
+    finally:
+        install_handlers()  # Ray has put its own in their place
+    return ray
+
+
+def _room(nodes: list[dict[str, float]], demand: Demand) -> int:
+    """How many workers of a demand fit on the nodes."""
+    wanted = {"CPU": demand[0], "GPU": demand[1]}
+    return sum(
+        int(min((node.get(kind, 0) // amount for kind, amount in wanted.items() if amount), default=node.get("CPU", 1)))
+        for node in nodes
+    )
+
+
+def _reason(error: Exception) -> str:
+    """Ray's words without their many lines."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines)[:300] or type(error).__name__

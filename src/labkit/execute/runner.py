@@ -1,0 +1,179 @@
+"""Carrying a queue out: workers are started, given items, watched, and replaced when they die."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from labkit.errors import MachineError
+from labkit.execute.items import Item
+from labkit.execute.messages import Event, Outcome, request_for
+from labkit.execute.pool import Pool
+from labkit.execute.queue import Entry, Queue, State
+
+_TICK_S = 0.25
+"""Seconds after which a queue in which nothing happens is looked at again."""
+_MOST_STILLBORN = 3
+"""Workers in a row that end before they are ready, until the runner gives up."""
+
+
+class Observer(Protocol):
+    """Who watches a queue."""
+
+    def began(self, entry: Entry) -> None:
+        """An item was given to a worker."""
+
+    def again(self, entry: Entry) -> None:
+        """An attempt failed, and the item is to be tried once more."""
+
+    def ended(self, entry: Entry) -> None:
+        """An item is done, or given up."""
+
+    def ticked(self) -> None:
+        """Time has passed."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What the workers of a queue did."""
+
+    num_workers: int = 0
+    """Workers that were started."""
+    num_loads: int = 0
+    """Models that were loaded."""
+    load_s: float = 0.0
+    """Seconds that loading them took, over all workers."""
+
+
+@dataclass(slots=True)
+class Runner:
+    """One queue, one pool."""
+
+    queue: Queue
+    pool: Pool
+    observer: Observer
+    log_bytes: Mapping[int, int]
+    """Sizes of the items' logs by position, looked up before the runs were; absent is 0."""
+    retries: int = 1
+    """How often an item is tried again that a dead worker or a full machine left."""
+    keep_going: bool = False
+    """Whether other items are started after one has failed."""
+    counts: Counts = field(default_factory=Counts)
+    _starting: dict[int, Entry] = field(default_factory=dict)
+    """The slots whose worker is not ready yet, with the item that each was started for."""
+    _idle: set[int] = field(default_factory=set)
+    _busy: dict[int, Entry] = field(default_factory=dict)
+    _num_stillborn: int = 0
+
+    def run(self) -> None:
+        """Carry out what can be; afterwards every item has a last state.
+
+        An interrupt goes on to the caller when the workers have stopped and what they did is known.
+
+        Raises:
+            MachineError: no worker can be started.
+        """
+        try:
+            while self.queue.unfinished:
+                self._hand_out()
+                for event in self.pool.wait(_TICK_S):
+                    self._handle(event)
+                self.observer.ticked()
+            self.pool.close()
+        except BaseException:
+            self.queue.draining = True
+            for event in self.pool.interrupt():
+                self._handle(event)
+            for slot in list(self._busy):  # killed, because it took too long to stop
+                self._ended(slot, Outcome("interrupted"))
+            raise
+        finally:
+            self.queue.close()
+
+    def _hand_out(self) -> None:
+        """Give items to idle workers, and start workers for what is left."""
+        for slot in sorted(self._idle):
+            entry = self.queue.take(slot, self._fits(slot))
+            if entry is not None:
+                self._idle.remove(slot)
+                self._give(slot, entry)
+        left = self.queue.openings(self.pool.num_slots)
+        for slot in self._starting:  # each will take one
+            taken = next((entry for entry in left if self.pool.fits(slot, entry.item)), None)
+            left = [entry for entry in left if entry is not taken]
+        self._dismiss_who_is_in_the_way(left)
+        used = self._starting.keys() | self._idle | self._busy.keys()
+        free = (slot for slot in range(self.pool.num_slots) if slot not in used)
+        for slot, entry in zip(list(free), left, strict=False):
+            self.pool.start(slot, entry.item)
+            self._starting[slot] = entry
+            self.counts.num_workers += 1
+
+    def _give(self, slot: int, entry: Entry) -> None:
+        self._busy[slot] = entry
+        log_bytes = self.log_bytes.get(entry.position, 0)
+        self.pool.give(slot, request_for(entry.position, entry.item, log_bytes, entry.run))
+        self.observer.began(entry)
+
+    def _dismiss_who_is_in_the_way(self, left: Sequence[Entry]) -> None:
+        """A worker that can take nothing of what waits holds a slot, and what its kind needs of a cluster."""
+        waiting = [*left, *self._starting.values()]
+        for slot in sorted(self._idle):
+            if waiting and not any(self.pool.fits(slot, entry.item) for entry in waiting):
+                self._idle.remove(slot)
+                self.pool.dismiss(slot)
+                self.queue.worker_gone(slot)
+
+    def _fits(self, slot: int) -> Callable[[Item], bool]:
+        return lambda item: self.pool.fits(slot, item)
+
+    def _handle(self, event: Event) -> None:
+        entry = self._busy.get(event.slot)
+        if event.kind == "ready":
+            self._starting.pop(event.slot, None)
+            self._idle.add(event.slot)
+            self._num_stillborn = 0
+        elif event.kind == "loaded" and entry is not None:
+            self.queue.loaded(entry.position, event.seconds)
+            self.counts.num_loads += 1
+            self.counts.load_s += event.seconds
+        elif event.kind == "run" and entry is not None:
+            entry.run = Path(event.run)
+        elif event.kind == "progress" and entry is not None:
+            entry.progress = (event.done, event.total)
+        elif event.kind == "ended" and event.outcome is not None:
+            self._ended(event.slot, event.outcome)
+
+    def _ended(self, slot: int, outcome: Outcome) -> None:
+        entry = self._busy.pop(slot, None)
+        self._settle_worker(slot, outcome)
+        if entry is None:
+            return
+        if outcome.try_again and entry.attempts <= self.retries and not self.queue.draining:
+            self.queue.again(entry.position, outcome.message)
+            self.observer.again(entry)
+            return
+        state: State = "failed" if outcome.state == "died" else outcome.state
+        run = None if outcome.run is None else Path(outcome.run)
+        self.queue.ended(entry.position, state, run=run, message=outcome.message)
+        if state == "failed" and not self.keep_going:
+            self.queue.draining = True
+        self.observer.ended(entry)
+
+    def _settle_worker(self, slot: int, outcome: Outcome) -> None:
+        """What becomes of a worker whose item ended, or that ended itself."""
+        if outcome.worker_is_whole:
+            self._idle.add(slot)
+            return
+        self._idle.discard(slot)
+        self.queue.worker_gone(slot)
+        if outcome.state != "died":
+            self.pool.dismiss(slot)
+        elif self._starting.pop(slot, None) is not None:
+            self._num_stillborn += 1
+            if self._num_stillborn >= _MOST_STILLBORN:
+                raise MachineError(
+                    f"no worker can be started: {outcome.message}", "labkit doctor shows what is missing"
+                )
