@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from labkit.execute import signals
 from labkit.cli.progress import SweepProgress
+from labkit.execute import signals
 from labkit.record.identity import Arm
 from labkit.record.run import Ask
 from labkit.rollouts.plan import Batch

@@ -10,7 +10,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,8 @@ class Carrier:
             made = start(resolved, prepare(resolved.config, say, engines=self._engines), watcher)
         else:
             made = resume(open_run(run), _as_recorded(request, run), say, watcher, self._engines)
+        for warning in (made.result() or {}).get("warnings", ()):
+            say(f"warning: {warning}")
         return Outcome("done", run=str(made.path))
 
     def _train(self, request: Request, run: Path | None) -> Outcome:
@@ -177,15 +179,14 @@ def output_to(path: Path) -> Iterator[None]:
     sys.stdout.flush()
     sys.stderr.flush()
     before = [os.dup(1), os.dup(2)]
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    try:
-        os.dup2(descriptor, 1)
-        os.dup2(descriptor, 2)
-        yield
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        for number, saved in enumerate(before, start=1):
-            os.dup2(saved, number)
-            os.close(saved)
-        os.close(descriptor)
+    # By both ways: Python's streams may be something else than the two descriptors, which is all that libraries know.
+    with path.open("a", buffering=1, encoding="utf-8", errors="backslashreplace") as log:
+        try:
+            os.dup2(log.fileno(), 1)
+            os.dup2(log.fileno(), 2)
+            with redirect_stdout(log), redirect_stderr(log):
+                yield
+        finally:
+            for number, saved in enumerate(before, start=1):
+                os.dup2(saved, number)
+                os.close(saved)

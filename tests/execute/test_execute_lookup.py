@@ -1,0 +1,70 @@
+"""Runs found by what they were asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from queues import EVAL, items_of, write_config
+from recorded_runs import GREEDY, record_run
+
+from labkit.execute.items import Item
+from labkit.execute.lookup import look_again, look_up
+from labkit.record.catalog import runs_that_asked
+from labkit.record.run import Run
+
+
+@pytest.fixture
+def item(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Item:
+    monkeypatch.chdir(tmp_path)
+    return items_of(write_config(Path("a.yaml"), EVAL))[0]
+
+
+def record(item: Item, *, done: bool, command: str = "eval", **manifest: object) -> Run:
+    """A run that was asked what the item asks."""
+    values = {"config_digest": item.digest} | manifest
+    return record_run(Path("runs"), {GREEDY: ["+" if done else "."]}, done=done, command=command, **values)
+
+
+def test_nothing_is_there(item: Item) -> None:
+    assert look_up([item])[0].state == "absent"
+    record(item, done=True, command="sample")
+    record(item, done=True, config_digest="0" * 16)
+    assert look_up([item])[0].state == look_again(item.runs_dir, "eval", item.digest).state == "absent"
+
+
+def test_a_finished_run_stands_for_an_interrupted_one(item: Item) -> None:
+    interrupted = record(item, done=False)
+    assert (look_up([item])[0].state, look_up([item])[0].run) == ("interrupted", interrupted.path)
+    finished = record(item, done=True)
+    record(item, done=False)
+    found = look_again(item.runs_dir, "eval", item.digest)
+    assert (found.state, found.run) == ("done", finished.path)
+
+
+def test_of_interrupted_runs_the_newest_goes_on(item: Item) -> None:
+    _, newest = sorted((record(item, done=False) for _ in range(2)), key=lambda run: run.id)
+    assert look_up([item])[0].run == newest.path
+
+
+def test_a_run_at_work(item: Item) -> None:
+    run = record(item, done=False)
+    with run.working():
+        assert look_up([item])[0].state == "running"
+    assert look_up([item])[0].state == "interrupted"
+
+
+def test_a_run_that_was_asked_for_more_is_not_done(item: Item) -> None:
+    run = record(item, done=True)
+    ask = run.ask().as_json()
+    run.note("asked", ask=ask | {"num_prompts": 5})
+    assert look_up([item])[0].state == "interrupted"
+
+
+def test_only_the_manifests_own_digest_counts(item: Item) -> None:
+    """Neither a value with such a text nor a key of that name further in, nor a folder without a manifest."""
+    text = f'"\n "config_digest": "{item.digest}"'
+    record(item, done=True, config_digest="1" * 16, notes=[text], config={"config_digest": item.digest})
+    Path("runs/eval/20260101-not-yet").mkdir()
+    assert runs_that_asked(Path("runs"), "eval", {item.digest}) == {}
+    assert list(runs_that_asked(Path("runs"), "eval", {"1" * 16})) == ["1" * 16]
