@@ -118,6 +118,7 @@ class _Schemas:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self._layers: dict[str, list[Layer]] = {}
+        self.environment("sample")  # a name that is no key is refused once, and not for every file
 
     def environment(self, command: str) -> list[Layer]:
         if command not in self._layers:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,8 @@ from labkit.record.redaction import is_secret_name
 
 HERE = "local"
 _LOOPBACK = "127.0.0.1"
+_ANSWER_S = 10.0
+"""Seconds that a cluster has to answer."""
 _PASSED_ON = ("HF_", "TRANSFORMERS_", "PYTORCH_", "TORCH_", "MKL_", "OMP_")
 """Prefixes of variables that workers get from the runner. Ray shows them to everybody on the cluster, so no secret is one."""
 
@@ -52,8 +56,13 @@ class RayPool:
         Raises:
             MachineError: Ray is not installed, there is no such cluster, or no node has what is asked for.
         """
-        self._ray = _connected(address)
+        # Ray prints there what its daemons say when a node is lost, and our own table goes there afterwards.
+        self._ray: Any = None
+        self._quiet = ExitStack()
+        nowhere = self._quiet.enter_context(open(os.devnull, "w"))  # noqa: SIM115  # closed with the stack
+        self._quiet.enter_context(redirect_stdout(nowhere))
         try:
+            self._ray = _connected(address)
             nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
             has_gpus = any(node.get("GPU", 0) for node in nodes)
             self._demand = cpus, (float(has_gpus) if gpus is None else gpus)
@@ -64,7 +73,7 @@ class RayPool:
                     "ask for less: --cpus, --gpus",
                 )
         except BaseException:
-            self._ray.shutdown()
+            self._disconnect()
             raise
         self._workers: dict[int, _Worker] = {}
         self._actor_class = self._ray.remote(RayWorker)
@@ -118,7 +127,12 @@ class RayPool:
         """Let all workers go, and the cluster, if it was started for them."""
         for slot in list(self._workers):
             self.dismiss(slot)
-        self._ray.shutdown()
+        self._disconnect()
+
+    def _disconnect(self) -> None:
+        if self._ray is not None:
+            self._ray.shutdown()
+        self._quiet.close()
 
     def _answer(self, slot: int) -> list[Event]:
         worker = self._workers[slot]
@@ -175,14 +189,9 @@ def _connected(address: str) -> Any:
         import ray.exceptions
     except ImportError:
         raise MachineError("Ray is not installed", "pip install 'labkit[ray]'") from None
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     try:
-        if address == HERE:
-            cores = usable_cores()
-            ray.init(address=HERE, num_cpus=cores, include_dashboard=False, _node_ip_address=_LOOPBACK, **quiet)
-        else:
-            ray.init(address=address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+        ray.init(**_place(address), log_to_driver=False, logging_level=logging.ERROR)
+    except (OSError, RuntimeError, ValueError) as error:  # a ConnectionError is an OSError
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise MachineError(
             f"there is no Ray cluster at {address}: {first}",
@@ -191,6 +200,26 @@ def _connected(address: str) -> Any:
     finally:
         install_handlers()  # Ray has put its own in their place
     return ray
+
+
+def _place(address: str) -> dict[str, Any]:
+    """Where `ray.init` is to connect to, or what it is to start.
+
+    Raises:
+        OSError: nobody answers there. Ray itself would try for many minutes.
+    """
+    if address == HERE:
+        cores = usable_cores()
+        return {"address": HERE, "num_cpus": cores, "include_dashboard": False, "_node_ip_address": _LOOPBACK}
+    from ray._private.services import canonicalize_bootstrap_address
+
+    found = canonicalize_bootstrap_address(address)
+    if found is None or "://" in found:
+        return {"address": address}
+    host, _, port = found.rpartition(":")
+    socket.create_connection((host, int(port)), timeout=_ANSWER_S).close()
+    # A cluster within this machine: its nodes are not known by the address that the machine has outside.
+    return {"address": address} | ({"_node_ip_address": host} if host.startswith("127.") else {})
 
 
 def _room(nodes: list[dict[str, float]], demand: Demand) -> int:
