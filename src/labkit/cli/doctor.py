@@ -82,7 +82,7 @@ def _engines() -> list[dict[str, Any]]:
     ]
 
 
-_EXTRAS_IN_USE = {"dev", "figures", "world"}
+_EXTRAS_IN_USE = {"dev", "figures", "ray", "world"}
 """Extras that some feature needs today; the others are declared so that their versions fit together."""
 
 
