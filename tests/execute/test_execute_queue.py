@@ -84,23 +84,35 @@ def test_a_second_worker_helps_when_that_ends_sooner() -> None:
     queue, clock = queue_of(*["a"] * 6)
     assert (taken(queue, 0), taken(queue, 1)) == (0, None)
     clock.now = 10
-    queue.loaded(0, 10.0)
+    queue.loaded(0, 4.0, 10.0)  # six of the ten went into a new worker, and will again
     assert taken(queue, 1) is None and queue.openings(9) == []
-    clock.now = 14  # 4 s of work already: five more would take 20 s alone, 10 s beside another
+    clock.now = 14  # 4 s of work already: five more would take 20 s alone, and half of that beside another
     assert taken(queue, 1) is None
     clock.now = 15
     assert [entry.position for entry in queue.openings(9)] == [1]
     assert taken(queue, 1) == 1
     queue.ended(0, "done")
     assert taken(queue, 0) == 2
-    assert queue.entries[0].duration_s == 15 and queue.entries[0].load_s == 10
+    assert queue.entries[0].duration_s == 15 and queue.entries[0].load_s == 4
+
+
+def test_a_worker_that_is_there_helps_sooner_than_a_new_one() -> None:
+    queue, clock = queue_of(*["a"] * 4, "b")
+    assert (taken(queue, 0), taken(queue, 1)) == (0, 4)
+    clock.now = 10
+    queue.loaded(0, 1.0, 10.0)
+    queue.loaded(4, 1.0, 10.0)
+    queue.ended(4, "done")
+    clock.now = 11  # three more of at least a second each: half of that is worth a load, and no start
+    assert queue.openings(9) == [] and taken(queue, 2) is None
+    assert taken(queue, 1) == 1
 
 
 def test_no_second_load_for_a_few_short_items() -> None:
     queue, clock = queue_of(*["a"] * 15)
     assert taken(queue, 0) == 0
     clock.now = 2.25
-    queue.loaded(0, 2.0)
+    queue.loaded(0, 2.0, 2.0)
     queue.ended(0, "done")
     for position in range(1, 15):
         assert taken(queue, 1) is None
@@ -201,7 +213,7 @@ def test_every_item_is_done_exactly_once_after_what_it_needs(
                 model = entry.item.model
                 if model is not None and model != loaded[slot]:
                     num_loads += 1
-                    queue.loaded(entry.position, 1.0)
+                    queue.loaded(entry.position, 1.0, 1.0)
                 loaded[slot] = model
                 at_work[slot] = entry.position
         assert at_work, "somebody waits for nothing"

@@ -76,16 +76,20 @@ class QueueProgress:
             self._live.update(self._picture(), refresh=True)
 
     def left_s(self) -> float | None:
-        """Seconds until all is done, from how long finished items of the same command took; None before the first."""
-        if not self._finished:
+        """Seconds until all is done, from how long items of the same command took or will take; None before any is known."""
+        each_s = {command: self._seconds[command] / done for command, done in self._finished.items() if done}
+        now, ahead = time.monotonic(), 0.0
+        at_work = self._queue.at_work()
+        for entry in at_work:
+            if entry.progress is not None and entry.progress[0]:
+                each_s.setdefault(entry.item.command, (now - entry.began) * entry.progress[1] / entry.progress[0])
+        if not each_s:
             return None
-        anyhow = sum(self._seconds.values()) / self._finished.total()
-        ahead = 0.0
+        anyhow = sum(each_s.values()) / len(each_s)
         for command, owed in self._owed.items():
-            done = self._finished[command]
-            ahead += owed * (self._seconds[command] / done if done else anyhow)
-        now = time.monotonic()
-        ahead -= sum(min(now - entry.began, anyhow) for entry in self._queue.at_work())
+            ahead += owed * each_s.get(command, anyhow)
+        for entry in at_work:  # counted as if they had just begun
+            ahead -= min(now - entry.began, each_s.get(entry.item.command, anyhow))
         return max(0.0, ahead) / max(1, min(self._num_slots, self._queue.num_owed))
 
     def _picture(self) -> RenderableType:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -35,9 +36,11 @@ class Carrier:
         """Args: tell: takes what the runner should know while an item goes on"""
         self._tell = tell
         self._engines = Engines(self._loaded)
+        self._began = 0.0
 
     def carry_out(self, request: Request) -> Outcome:
         """Do an item, or what is owed of it. Whatever goes wrong is an outcome; its words are in the log."""
+        self._began = time.monotonic()
         try:
             with claimed(Path(request.log)) as log_bytes:
                 if log_bytes is None:
@@ -125,7 +128,7 @@ class Carrier:
 
     def _loaded(self, load_s: float) -> None:
         say(f"model loaded in {load_s:.2f} s")
-        self._tell(Event("loaded", seconds=load_s))
+        self._tell(Event("loaded", seconds=load_s, before_s=time.monotonic() - self._began))
 
 
 def _failed(error: LabkitError, run: Path | None) -> Outcome:

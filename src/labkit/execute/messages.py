@@ -78,6 +78,8 @@ class Event:
     slot: int = -1
     seconds: float = 0.0
     """Of `loaded`: how long loading took."""
+    before_s: float = 0.0
+    """Of `loaded`: seconds from the beginning of the item until the model was there."""
     run: str = ""
     """Of `run`: the path of the run that the item is done in."""
     done: int = 0

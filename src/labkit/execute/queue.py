@@ -91,6 +91,8 @@ class Queue:
         self._models: dict[str, _Model] = {}
         self._alone: set[int] = set()
         self._loaded: dict[int, str] = {}
+        self._warm: set[int] = set()
+        self._start_s = 0.0
         self._folders: set[str] = set()
         self._counts: Counter[State] = Counter()
         self._counts["waiting"] = len(items)
@@ -157,15 +159,24 @@ class Queue:
         """Items that new workers would begin with, one for each of as many workers as there is work for now."""
         if self.draining:
             return []
-        models = [model for model in self._models.values() if model.ready and (not model.holders or self._worth(model))]
+        start_s = self._start_s
+        models = [
+            each for each in self._models.values() if each.ready and (not each.holders or self._worth(each, start_s))
+        ]
         ranked = [*self._ranked_alone(), *(model.ready[0] for model in heapq.nlargest(most, models, key=_urgency))]
         return [self.entries[position] for position in ranked[:most]]
 
-    def loaded(self, position: int, load_s: float) -> None:
-        """The model of an item is in memory; loading it took so long."""
+    def loaded(self, position: int, load_s: float, before_s: float) -> None:
+        """The model of an item is in memory.
+
+        Args:
+            load_s: seconds that loading it took
+            before_s: seconds from the beginning of the item until it was there; a new worker imports torch in them
+        """
         entry = self.entries[position]
-        entry.began += load_s  # the item's own time begins now
-        entry.duration_s += load_s
+        entry.began += before_s  # the item's own time begins
+        entry.duration_s += before_s
+        self._start_s = max(self._start_s, before_s)
         entry.load_s = (entry.load_s or 0.0) + load_s
         if entry.item.model is not None:
             self._models[entry.item.model].load_s = load_s
@@ -174,6 +185,8 @@ class Queue:
         """An item is no longer at work; those that wait for it become ready, or blocked."""
         entry = self._finish_attempt(position)
         entry.run, entry.message = run or entry.run, message
+        if entry.slot is not None:
+            self._warm.add(entry.slot)
         if entry.item.model is not None and state == "done":
             self._models[entry.item.model].num_done += 1
             self._models[entry.item.model].done_s += self._clock() - entry.began
@@ -195,6 +208,7 @@ class Queue:
 
     def worker_gone(self, slot: int) -> None:
         """A worker ended, and its model with it."""
+        self._warm.discard(slot)
         self._let_go(slot, None)
 
     def close(self) -> None:
@@ -253,7 +267,8 @@ class Queue:
                 return position
         ready = [model for model in self._models.values() if model.ready and fits(self.entries[model.ready[0]].item)]
         free = [model for model in ready if not model.holders]
-        chosen = free or [model for model in ready if self._worth(model)]
+        start_s = 0.0 if slot in self._warm else self._start_s
+        chosen = free or [model for model in ready if self._worth(model, start_s)]
         return max(chosen, key=_urgency).ready[0] if chosen else None
 
     def _ranked_alone(self) -> list[int]:
@@ -261,15 +276,19 @@ class Queue:
         free = [position for position in self._alone if not _folders(self.entries[position].item) & self._folders]
         return sorted(free, key=lambda position: (-len(self._waiting[position]), position))
 
-    def _worth(self, model: _Model) -> bool:
-        """Whether the items end sooner when one more worker loads this model than without it."""
+    def _worth(self, model: _Model, start_s: float) -> bool:
+        """Whether the items end sooner when one more worker loads this model than without it.
+
+        Args:
+            start_s: seconds that this worker needs beforehand
+        """
         if model.load_s is None:
             return False
         so_far = [self._clock() - entry.began for entry in self._at_work.values() if entry.slot in model.holders]
         each_s = model.done_s / model.num_done if model.num_done else max(so_far, default=0.0)
         num_holders = len(model.holders)
         saved_s = each_s * len(model.ready) * (1 / num_holders - 1 / (num_holders + 1))
-        return saved_s > model.load_s
+        return saved_s > max(model.load_s, start_s)
 
 
 def _urgency(model: _Model) -> tuple[int, int]:

@@ -136,7 +136,7 @@ class Runner:
             self._idle.add(event.slot)
             self._num_stillborn = 0
         elif event.kind == "loaded" and entry is not None:
-            self.queue.loaded(entry.position, event.seconds)
+            self.queue.loaded(entry.position, event.seconds, event.before_s)
             self.counts.num_loads += 1
             self.counts.load_s += event.seconds
         elif event.kind == "run" and entry is not None:
