@@ -29,7 +29,9 @@ SMALL = {
     "LABKIT_EVALUATION__NUM_PROMPTS": "4",
 }
 # Greedy evaluation has one rollout a prompt, and refuses to be asked for more.
-EVAL_WITHOUT_ROLLOUTS = 'labkit() { if [ "$1" = eval ] || [ "$1" = run ]; then env -u LABKIT_NUM_ROLLOUTS labkit "$@"; else command labkit "$@"; fi; }\n'
+EVAL_WITHOUT_ROLLOUTS = (
+    'labkit() { case "$1" in eval|run) env -u LABKIT_NUM_ROLLOUTS labkit "$@";; *) command labkit "$@";; esac; }\n'
+)
 _BLOCK = re.compile(r"(?:<!-- (?P<mark>[^\n]*?) -->\n)?```(?P<language>\w+)\n(?P<text>.*?)```", re.DOTALL)
 
 
