@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from eval_worlds import save_city_model, save_world
 from queues import EVAL, TRAINING, items_of, runs_below, write_config
 from sweeps import rollouts
 
-from labkit.execute.carrying import Carrier
+from labkit.execute.carrying import Carrier, claimed
 from labkit.execute.lookup import look_up
 from labkit.execute.messages import Event, Outcome, request_for
 from labkit.record.provenance import capture
@@ -258,7 +259,11 @@ def test_what_another_runner_works_on_is_left_to_it(worker: Worker) -> None:
     assert holder.stdout is not None and holder.stdout.readline() == b"0\n"
     assert worker.do(config).state == "running"
     assert not Path("runs/eval").exists()
-    holder.communicate()
+    with claimed(log, patience_s=0.2) as size:
+        assert size is None
+    threading.Timer(0.5, holder.communicate).start()
+    with claimed(log, patience_s=30) as size:  # as who takes over from a process that has been given up
+        assert size == 0
     assert worker.do(config).state == "done"
 
 

@@ -42,7 +42,7 @@ class Carrier:
         """Do an item, or what is owed of it. Whatever goes wrong is an outcome; its words are in the log."""
         self._began = time.monotonic()
         try:
-            with claimed(Path(request.log)) as log_bytes:
+            with claimed(Path(request.log), request.patience_s) as log_bytes:
                 if log_bytes is None:
                     return Outcome("running", message=ELSEWHERE)
                 with output_to(Path(request.log)):
@@ -153,9 +153,9 @@ def _as_recorded(request: Request, run: Path) -> Resolved[Any]:
 
 
 @contextmanager
-def claimed(log: Path) -> Iterator[int | None]:
+def claimed(log: Path, patience_s: float = 0.0) -> Iterator[int | None]:
     """Hold an item for the length of a block, by a lock on its log; gives the size of the log in bytes, None where
-    another process holds the item.
+    another process holds the item, and still does after so many seconds.
 
     Raises:
         RecordError: the log cannot be written. MachineError: the disk is full.
@@ -166,14 +166,22 @@ def claimed(log: Path) -> Iterator[int | None]:
     except OSError as error:
         raise disk_error(error, log) from None
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield None
-            return
-        yield os.fstat(descriptor).st_size
+        is_ours = _locked(descriptor, time.monotonic() + patience_s)
+        yield os.fstat(descriptor).st_size if is_ours else None
     finally:
         os.close(descriptor)
+
+
+def _locked(descriptor: int, until: float) -> bool:
+    """Take a lock as soon as it is free; False where it is not by then."""
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                return False
+            time.sleep(0.05)
 
 
 @contextmanager

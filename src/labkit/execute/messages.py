@@ -31,6 +31,8 @@ class Request:
     """Size of the log when the runner looked for runs: a log that has grown since says that somebody has worked on it."""
     run: str | None
     """The interrupted run to go on with."""
+    patience_s: float = 0.0
+    """How long to wait for another process that holds the item: one that was given up may take a while to end."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -40,7 +42,7 @@ class Request:
         return Resolved(validate(COMMANDS[self.command], self.config), self.origins)
 
 
-def request_for(position: int, item: Item, log_bytes: int, run: Path | None) -> Request:
+def request_for(position: int, item: Item, log_bytes: int, run: Path | None, *, patience_s: float = 0.0) -> Request:
     """The request that asks a worker for an item."""
     return Request(
         position=position,
@@ -53,6 +55,7 @@ def request_for(position: int, item: Item, log_bytes: int, run: Path | None) -> 
         log=str(item.log_path),
         log_bytes=log_bytes,
         run=None if run is None else str(run),
+        patience_s=patience_s,
     )
 
 

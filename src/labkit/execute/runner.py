@@ -15,6 +15,8 @@ from labkit.execute.queue import Entry, Queue, State
 
 _TICK_S = 0.25
 """Seconds after which a queue in which nothing happens is looked at again."""
+_PATIENCE_S = 60.0
+"""Seconds that a worker waits for the one before it to let go of an item: the last breath of a lost node."""
 _MOST_STILLBORN = 3
 """Workers in a row that end before they are ready, until the runner gives up."""
 
@@ -114,7 +116,9 @@ class Runner:
     def _give(self, slot: int, entry: Entry) -> None:
         self._busy[slot] = entry
         log_bytes = self.log_bytes.get(entry.position, 0)
-        self.pool.give(slot, request_for(entry.position, entry.item, log_bytes, entry.run))
+        patience_s = _PATIENCE_S if entry.attempts > 1 else 0.0
+        request = request_for(entry.position, entry.item, log_bytes, entry.run, patience_s=patience_s)
+        self.pool.give(slot, request)
         self.observer.began(entry)
 
     def _dismiss_who_is_in_the_way(self, left: Sequence[Entry]) -> None:
