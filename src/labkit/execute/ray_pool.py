@@ -18,7 +18,7 @@ from labkit.errors import MachineError
 from labkit.execute.items import Item
 from labkit.execute.messages import Event, Outcome, Request
 from labkit.execute.ray_worker import RayWorker
-from labkit.execute.signals import install_handlers
+from labkit.execute.signals import install_handlers, raise_received
 from labkit.record.provenance import usable_cores
 from labkit.record.redaction import is_secret_name
 
@@ -106,9 +106,13 @@ class RayPool:
         if not asked:
             time.sleep(timeout_s)
             return []
-        answered, _ = self._ray.wait(asked, timeout=timeout_s)
-        if answered:  # others may have, too
-            answered, _ = self._ray.wait(asked, num_returns=len(asked), timeout=0)
+        try:
+            answered, _ = self._ray.wait(asked, timeout=timeout_s)
+            if answered:  # others may have, too
+                answered, _ = self._ray.wait(asked, num_returns=len(asked), timeout=0)
+        except SystemError:
+            raise_received()  # what a signal raised in there has lost its name
+            raise
         slots = [slot for slot, worker in self._workers.items() if worker.waits_for in answered]
         return [event for slot in slots for event in self._answer(slot)]
 
