@@ -121,21 +121,22 @@ def many(work: Path) -> None:
 
 
 def pair(work: Path) -> None:
-    """Two workers against one; models of more than a moment's work."""
-    rates = {}
+    """Two workers against one, in turns: on a shared machine the better of three goes tells."""
+    best = {1: 0.0, 2: 0.0}
     write_models(work / "models", 8)
-    for jobs in (1, 2):
-        configs = work / f"configs{jobs}"
-        write_configs(configs, work / "models", 8, 10, num_prompts=512)
-        (work / str(jobs)).mkdir()
-        seconds, rows = carried_out(work / str(jobs), configs, "--jobs", str(jobs))
-        # From the middle of the first tenth to that of the last: neither the start nor a worker alone at the end.
-        ends = finished(work / str(jobs) / "runs")
-        low, high = len(ends) // 10, len(ends) - len(ends) // 10 - 1
-        rates[jobs] = (high - low) / (ends[high] - ends[low])
-        print(f"| {jobs} worker{'s' * (jobs > 1)} | {rates[jobs]:.2f} items a second ({seconds:.0f} s in all) | |")
+    write_configs(work / "configs", work / "models", 8, 10, num_prompts=512)
+    for turn in range(6):
+        jobs, folder = 1 + turn % 2, work / str(turn)
+        folder.mkdir()
+        _, rows = carried_out(folder, work / "configs", "--jobs", str(jobs))
         assert {row["state"] for row in rows} == {"done"}
-    print(f"| two workers against one | {rates[2] / rates[1]:.2f} times | 1.5 times |")
+        # Without the first and the last tenth: neither the start nor a worker alone at the end.
+        ends = finished(folder / "runs")
+        low, high = len(ends) // 10, len(ends) - len(ends) // 10 - 1
+        best[jobs] = max(best[jobs], (high - low) / (ends[high] - ends[low]))
+    for jobs, rate in best.items():
+        print(f"| {jobs} worker{'s' * (jobs > 1)} of one thread | {rate:.1f} items a second | |")
+    print(f"| two workers against one | {best[2] / best[1]:.2f} times | 1.5 times |")
 
 
 def index(work: Path) -> None:

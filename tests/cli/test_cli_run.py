@@ -123,6 +123,7 @@ def test_the_first_failure_stops_and_what_hangs_on_it_is_blocked(labkit: Labkit,
     write_config(configs / "t.yaml", TRAINING, name="t", examples={"name": "jsonl", "path": str(configs / "few.jsonl")})
     (configs / "few.jsonl").write_text('{"prompt": "1", "answer": "2"}\n')
     write_config(configs / "u.yaml", EVAL, model__id="run:t")
+    write_config(configs / "no-gpu.yaml", EVAL, model__device="cuda:7")
     done = labkit("run", "configs/a.yaml", "configs/b.yaml", "--json")
     assert done.returncode == 1
     assert states(done) == {"a": "failed", "b": "not started"}
@@ -130,9 +131,11 @@ def test_the_first_failure_stops_and_what_hangs_on_it_is_blocked(labkit: Labkit,
     assert "2 of 2 items are not done: 1 failed, 1 not started" in done.stderr
     done = labkit("run", "configs", "--keep-going", "--json")
     assert done.returncode == 1
-    assert states(done) == {"a": "failed", "b": "done", "t": "failed", "u": "blocked"}
+    assert states(done) == {"a": "failed", "b": "done", "no-gpu": "failed", "t": "failed", "u": "blocked"}
     assert rows(done)["u"]["message"] == "needs configs/t.yaml, which is failed"
-    assert rows(done)["t"]["attempts"] == 1  # an error that says what is wrong is not tried again
+    # An error that says what is wrong is not tried again; a machine may fare better the next time.
+    assert [rows(done)[name]["attempts"] for name in ("a", "t", "no-gpu")] == [1, 1, 2]
+    assert "there is no device 'cuda:7' here" in rows(done)["no-gpu"]["message"]
 
 
 DIES = """
