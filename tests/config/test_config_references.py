@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -62,10 +63,15 @@ def test_what_is_made() -> None:
 
 
 def test_who_makes_what() -> None:
-    (run, data) = needed_by(config("eval", **WORLD, model__id="run:pt1", task__evaluations=["angle"]))
-    (world,) = made_by(config("data", out="data/world"))
-    assert data.is_made_by(world) and not run.is_made_by(world)
-    assert not data.is_made_by(made_by(config("data", out="data/worl"))[0])
+    def made(command: str, **values: Any) -> set[Reference]:
+        return {replace(reference, key="") for reference in made_by(config(command, **values))}
+
+    (run, data) = (
+        set(each.made_with()) for each in needed_by(config("eval", **WORLD, model__id="run:pt1", task__evaluations=["angle"]))
+    )  # fmt: skip
+    world = made("data", out="data/world")
+    assert data & world and not run & world
+    assert not data & made("data", out="data/worl")
     training = {"architecture": {}, "tokenizer": {"name": "characters"}, "name": "pt1"}
-    assert run.is_made_by(made_by(config("train", **training))[0])
-    assert not run.is_made_by(made_by(config("train", **training, runs_dir="elsewhere"))[0])
+    assert run & made("train", **training)
+    assert not run & made("train", **training, runs_dir="elsewhere")

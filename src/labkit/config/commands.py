@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from labkit.config.base import Config, Resolved, stable_digest
+from labkit.config.base import Config, Resolved
 from labkit.config.data import DataConfig
 from labkit.config.sections import CountdownTask, GenerationConfig, ModelConfig, TaskConfig
 from labkit.config.training import (
@@ -47,10 +47,6 @@ class RunConfig(Config):
     """Folder under which run folders are made."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 42
     """The run's seed; every draw is a function of it and of what is drawn."""
-
-    def asked_digest(self) -> str:
-        """16 hex digits that two configs share exactly when they ask the same, wherever the run is kept."""
-        return stable_digest({key: value for key, value in self.as_json().items() if key != "runs_dir"})
 
 
 class RolloutConfig(RunConfig):

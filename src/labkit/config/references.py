@@ -32,11 +32,18 @@ class Reference:
     key: str = ""
     """The config key that names it, for messages; not part of what it is."""
 
-    def is_made_by(self, made: Reference) -> bool:
-        """Whether who makes `made` makes this too: the same run, or the same path or one below it."""
-        if (self.kind, self.runs_dir) != (made.kind, made.runs_dir):
-            return False
-        return self.name == made.name or (self.kind == "path" and self.name.startswith(made.name + os.sep))
+    def made_with(self) -> list[Reference]:
+        """What is made together with this, without a key: itself, and the folders that a path lies in, the nearest
+        first."""
+        names = [self.name, *map(str, Path(self.name).parents)] if self.kind == "path" else [self.name]
+        return [Reference(self.kind, name, self.runs_dir) for name in names]
+
+
+def model_path(model_id: str) -> Path | None:
+    """The folder that a model's id names; None for a hub id, `builtin:` and `run:`."""
+    is_run = model_id.startswith(RUN_PREFIX)
+    is_path = model_id.startswith((".", "/", "~")) or (model_id.count("/") > 1 and not is_run)
+    return Path(model_id).expanduser() if is_path else None
 
 
 def needed_by(config: Config) -> list[Reference]:
@@ -85,8 +92,8 @@ def _task(config: RolloutConfig) -> Iterator[Reference]:
 def _model(model: ModelConfig, runs_dir: Path) -> Iterator[Reference]:
     if model.id.startswith(RUN_PREFIX):
         yield Reference("run", model.id.removeprefix(RUN_PREFIX), os.path.normpath(runs_dir), "model.id")
-    elif model.id.startswith((".", "/", "~")) or model.id.count("/") > 1:
-        yield _path(Path(model.id).expanduser(), "model.id")
+    elif (path := model_path(model.id)) is not None:
+        yield _path(path, "model.id")
 
 
 def _path(path: Path, key: str) -> Reference:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from labkit.config.asked import asked_digest
 from labkit.config.base import Config, Layer, Resolved, environment_layers, flatten, resolve, stable_digest
 from labkit.config.commands import COMMANDS, ExtractConfig, RolloutConfig, RunConfig, refuse_default_model
 from labkit.config.references import RUN_PREFIX
@@ -29,7 +30,7 @@ class Item:
     """The path of its file, as the user knows it."""
     resolved: Resolved[Any]
     digest: str
-    """16 hex digits of what is asked (`RunConfig.asked_digest`): items of a command that share them are the same."""
+    """16 hex digits of what is asked (`asked_digest`): items of a command that share them are the same."""
     runs_dir: Path
     """Where its run is made, and its log."""
 
@@ -173,7 +174,7 @@ def _read(path: Path, named: bool, schemas: _Schemas) -> Item | None:
     refuse_default_model(resolved)
     config: Config = resolved.config
     if isinstance(config, RunConfig):
-        return Item(str(path), resolved, config.asked_digest(), config.runs_dir)
+        return Item(str(path), resolved, asked_digest(config), config.runs_dir)
     return Item(str(path), resolved, config.digest(), schemas.runs_dir())
 
 

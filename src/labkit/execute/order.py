@@ -13,8 +13,6 @@ from labkit.execute.items import Item, several
 from labkit.execute.lookup import Found
 from labkit.models.training_run import find_training
 
-_Key = tuple[str, str, str]
-
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -73,33 +71,31 @@ def find_order(items: Sequence[Item]) -> Order:
     return Order(tuple(needs), tuple(missing))
 
 
-def _makers(items: Sequence[Item]) -> dict[_Key, list[int]]:
-    makers: dict[_Key, list[int]] = {}
+def _makers(items: Sequence[Item]) -> dict[Reference, list[int]]:
+    makers: dict[Reference, list[int]] = {}
     for position, item in enumerate(items):
         for made in made_by(item.config):
             makers.setdefault(_key(made), []).append(position)
     return makers
 
 
-def _key(reference: Reference) -> _Key:
-    """The same thing has the same key, from whatever folder its path is written."""
+def _key(reference: Reference) -> Reference:
+    """The same thing is equal from whatever folder its path is written, and whichever key names it."""
     if reference.kind == "path":
-        return "path", os.path.abspath(reference.name), ""
-    return "run", reference.name, os.path.abspath(reference.runs_dir)
+        return Reference("path", os.path.abspath(reference.name))
+    return Reference("run", reference.name, os.path.abspath(reference.runs_dir))
 
 
-def _made_here(reference: Reference, makers: dict[_Key, list[int]]) -> list[int]:
-    """Who makes it: `Reference.is_made_by`, without asking every maker."""
-    kind, name, runs_dir = _key(reference)
-    names = [name, *map(str, Path(name).parents)] if kind == "path" else [name]
-    return next((makers[key] for key in ((kind, each, runs_dir) for each in names) if key in makers), [])
+def _made_here(reference: Reference, makers: dict[Reference, list[int]]) -> list[int]:
+    """Who makes it."""
+    return next((makers[key] for key in _key(reference).made_with() if key in makers), [])
 
 
 class _There:
     """What is on this disk, looked up once."""
 
     def __init__(self) -> None:
-        self._known: dict[_Key, str | None] = {}
+        self._known: dict[Reference, str | None] = {}
 
     def absence(self, reference: Reference) -> str | None:
         """Why something cannot be used, in words; None where it is there."""
@@ -145,7 +141,7 @@ def _circle_lines(items: Sequence[Item], circle: Sequence[int]) -> Iterator[str]
         yield f"  {items[position].name} needs {what} ({need.key}), which {items[following].name} makes"
 
 
-def _key_made(reference: Reference, made: set[_Key]) -> bool:
+def _key_made(reference: Reference, made: set[Reference]) -> bool:
     return bool(_made_here(reference, {key: [0] for key in made}))
 
 

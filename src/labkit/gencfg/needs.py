@@ -78,12 +78,7 @@ class Needs:
 
     def _made(self, needed: Reference) -> Reference | None:
         """What some config makes that a needed thing is, or lies in."""
-        candidates = [needed.name, *map(str, Path(needed.name).parents)] if needed.kind == "path" else [needed.name]
-        for name in candidates:
-            made = Reference(needed.kind, name, needed.runs_dir)
-            if made in self.made and needed.is_made_by(made):
-                return made
-        return None
+        return next((made for made in needed.made_with() if made in self.made), None)
 
     def refuse_cycles(self) -> None:
         """Raise a `ConfigError` if configs wait for each other, naming them."""

@@ -73,7 +73,7 @@ def run_paths(runs_dir: Path, command: str | None = None) -> Iterator[Path]:
 
 
 def runs_that_asked(runs_dir: Path, command: str, digests: Collection[str]) -> dict[str, list[Path]]:
-    """The run folders of a command by the digest of what was asked (`RunConfig.asked_digest`), the oldest first; only
+    """The run folders of a command by the digest of what was asked (`asked_digest`), the oldest first; only
     those of `digests`. Reads one small file a run, so thousands take moments."""
     found: dict[str, list[Path]] = {}
     for path in _folders(runs_dir / command) if (runs_dir / command).is_dir() else []:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from labkit.config.asked import asked_digest
 from labkit.config.base import Resolved
 from labkit.config.commands import RunConfig
 from labkit.record.identity import components_hash
@@ -44,7 +45,7 @@ def manifest(
         "seed": config.seed,
         "config": config.as_json(),
         "origins": dict(resolved.origins),
-        "config_digest": (asked or config).asked_digest(),
+        "config_digest": asked_digest(asked or config),
         "base": base,
         "base_hash": components_hash(base),
         "score": score,
