@@ -35,6 +35,33 @@ def test_a_folder_gives_its_configs_in_order_and_passes_over_the_rest() -> None:
     ]  # fmt: skip
 
 
+def test_files_of_other_programs_stop_nothing_and_are_counted() -> None:
+    config = write_config(Path("c/good.yaml"), EVAL)
+    for name, text in {
+        "list": "- one\n- two\n", "documents": "kind: a\n---\nkind: b\n", "tag": "where: !Ref bucket\n", "empty": "",
+        "service": "command: deploy\n", "number": "command: 3\n", "latin": "name: caf\xe9\n",
+    }.items():  # fmt: skip
+        Path(f"c/{name}.yaml").write_text(text, encoding="latin-1")
+    items, notes = read_items([Path("c")], {})
+    assert [item.name for item in items] == [str(config)]
+    assert notes == ["passed over, because they are no configs: c/documents.yaml and 6 more"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("command: evla\n", "is for the command 'evla' (did you mean eval?)"),
+        ("command: Train\n", "did you mean train?"),
+        ("command: eval\n---\ncommand: eval\n", "mine.yaml, line 2"),
+        ("seed: 1\n'command': eval\nmodel: !Ref x\n", "mine.yaml, line 3"),
+    ],
+)
+def test_a_file_of_a_folder_that_was_meant_to_be_a_config(text: str, words: str) -> None:
+    Path("c").mkdir()
+    Path("c/mine.yaml").write_text(text)
+    assert words in complaint(Path("c")).message
+
+
 def test_each_file_counts_once_and_so_does_what_two_files_ask() -> None:
     one = write_config(Path("c/one.yaml"), EVAL)
     write_config(Path("c/two.yaml"), EVAL)

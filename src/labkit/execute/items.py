@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from labkit.config.asked import asked_digest
-from labkit.config.base import Config, Layer, Resolved, environment_layers, flatten, resolve, stable_digest
+from labkit.config.base import Config, Layer, Resolved, environment_layers, flatten, nearest, resolve, stable_digest
 from labkit.config.commands import COMMANDS, ExtractConfig, RolloutConfig, RunConfig, refuse_default_model
 from labkit.config.references import RUN_PREFIX
 from labkit.config.templates import find_template
@@ -18,6 +19,7 @@ from labkit.errors import ConfigError
 from labkit.record.run import slugify
 
 _ENDINGS = (".yaml", ".yml")
+_COMMAND_LINE = re.compile(rb"""^[{\s]*["']?command["']?\s*:""", re.MULTILINE)
 _LOGS_FOLDER = "logs"
 _MOST_SHOWN = 20
 
@@ -75,7 +77,7 @@ def read_items(paths: Sequence[Path], environ: Mapping[str, str]) -> tuple[list[
     config of a command (a matrix, a manifest, a script).
 
     Returns:
-        The items, each once; and what a user should know about files that stand twice.
+        The items, each once; and what a user should know: files that stand twice, and how many were passed over.
 
     Raises:
         ConfigError: says of every file what is wrong with it.
@@ -83,6 +85,7 @@ def read_items(paths: Sequence[Path], environ: Mapping[str, str]) -> tuple[list[
     schemas = _Schemas(environ)
     items: dict[tuple[Path, str, str], Item] = {}
     notes: list[str] = []
+    passed_over: list[Path] = []
     errors: list[str] = []
     for path, named in _config_paths(paths, errors):
         try:
@@ -91,12 +94,16 @@ def read_items(paths: Sequence[Path], environ: Mapping[str, str]) -> tuple[list[
             errors.append(_in_file(path, error))
             continue
         if item is None:
+            passed_over.append(path)
             continue
         first = items.setdefault(item.identity, item)
         if first.name != item.name:
             notes.append(f"{item.name} asks the same as {first.name}: it is carried out once")
     if errors:
         raise several(errors)
+    if passed_over:
+        others = f" and {len(passed_over) - 1} more" if len(passed_over) > 1 else ""
+        notes.append(f"passed over, because they are no configs: {passed_over[0]}{others}")
     if not items:
         where = ", ".join(map(str, paths))
         raise ConfigError(
@@ -162,13 +169,20 @@ def _files_below(folder: Path) -> list[Path]:
 
 def _read(path: Path, named: bool, schemas: _Schemas) -> Item | None:
     """The item of a file; None for one that was not named and is no config."""
-    values = load_mapping(path)
+    try:
+        values = load_mapping(path)
+    except ConfigError:
+        if not named and not _names_a_command(path):  # a list, several documents, tags of another program
+            return None
+        raise
     command = values.get("command")
     if not isinstance(command, str) or command not in COMMANDS:
-        if not named:
+        guess = nearest(str(command), COMMANDS)
+        if not named and guess is None:
             return None
         says = "has no `command:`" if command is None else f"is for the command {command!r}"
-        raise ConfigError(f"{path} is no config that can be carried out: it {says}", f"commands: {', '.join(COMMANDS)}")
+        hint = f"did you mean {guess}?" if guess else f"commands: {', '.join(COMMANDS)}"
+        raise ConfigError(f"{path} is no config that can be carried out: it {says}", hint)
     layers = [Layer(f"file {path}", dict(flatten(values))), *schemas.environment(command)]
     resolved = resolve(COMMANDS[command], layers)
     refuse_default_model(resolved)
@@ -176,6 +190,14 @@ def _read(path: Path, named: bool, schemas: _Schemas) -> Item | None:
     if isinstance(config, RunConfig):
         return Item(str(path), resolved, asked_digest(config), config.runs_dir)
     return Item(str(path), resolved, config.digest(), schemas.runs_dir())
+
+
+def _names_a_command(path: Path) -> bool:
+    """Whether a file that cannot be read as a config was meant to be one."""
+    try:
+        return _COMMAND_LINE.search(path.read_bytes()) is not None
+    except OSError:
+        return True
 
 
 def _in_file(path: Path, error: ConfigError) -> str:
