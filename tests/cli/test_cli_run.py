@@ -26,6 +26,8 @@ from queues import (
     write_evaluations,
 )
 
+from labkit.record.run import Run
+
 Labkit = Callable[..., subprocess.CompletedProcess[str]]
 
 LONG = {
@@ -88,6 +90,45 @@ def test_configs_are_carried_out_in_order_and_then_skipped(labkit: Labkit, tmp_p
     lines = [line.split("\t") for line in again.stdout.splitlines()]
     assert lines[0][:3] == ["item", "state", "run"] and {line[1] for line in lines[1:]} == {"skipped"}
     assert len(runs_below(tmp_path / "runs")) == 7
+
+
+def test_what_rests_on_an_older_training_is_done_once_more(labkit: Labkit, tmp_path: Path) -> None:
+    def of_base() -> list[Run]:
+        """The evaluations, the oldest first."""
+        return [run for run in runs_below(tmp_path / "runs") if run.command == "eval"]
+
+    def newest_base() -> str:
+        return max(run.id for run in runs_below(tmp_path / "runs") if run.command == "train")
+
+    configs = tmp_path / "configs"
+    write_config(configs / "base.yaml", TRAINING, name="base")
+    write_config(configs / "greedy.yaml", EVAL, model__id="run:base")
+    assert labkit("run", "configs").returncode == 0
+    first = newest_base()
+
+    write_config(configs / "base.yaml", TRAINING, name="base", seed=7)
+    planned = labkit("run", "configs", "--dry-run", "--json")
+    assert states(planned) == {"base": "to do", "greedy": "to do"}
+    # As after a kill between the two: the training is finished, and its evaluation that of the one before. That it was
+    # interrupted makes no difference: nobody can go on with it.
+    assert labkit("run", "configs/base.yaml").returncode == 0
+    of_base()[0].result_path.unlink()
+    done = labkit("run", "configs", "--json")
+    assert (done.returncode, states(done)) == (0, {"base": "skipped", "greedy": "done"}), done.stderr
+    assert [run.manifest["parents"][0]["run"] for run in of_base()] == [first, newest_base()]
+    assert set(states(labkit("run", "configs", "--json")).values()) == {"skipped"}
+
+    write_config(configs / "base.yaml", TRAINING, name="base")  # as it was: its run is there, but no longer the newest
+    second = write_config(configs / "second.yaml", EVAL, model__id="run:base", seed=7)
+    refused = labkit("run", "configs")
+    assert refused.returncode == 2
+    words = " ".join(refused.stderr.split())
+    assert f"configs/second.yaml needs run:base as configs/base.yaml makes it, in {first}" in words
+    assert f"newer {newest_base()}" in words and "labkit runs rm" in words
+    second.unlink()
+    of_base()[0].finish({}, owed=0, num_asked=of_base()[0].ask().num_rollouts)
+    done = labkit("run", "configs", "--json")
+    assert (done.returncode, rows(done)["greedy"]["run"]) == (0, of_base()[0].id)  # that of the training as it is asked
 
 
 def test_a_world_from_its_data_to_its_hidden_states(labkit: Labkit, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -129,6 +130,19 @@ def test_a_run_is_known_by_what_was_asked_and_not_by_what_was_found(worker: Work
     assert look_up(items_of(config))[0].state == "interrupted"
     assert worker.do(config).state == "done"
     assert [each.path for each in runs_below(Path("runs"))] == [run.path] and run.status() == "done"
+
+
+def test_a_run_that_cannot_go_on_says_how_to_start_anew(worker: Worker) -> None:
+    Path("mine.jsonl").write_text('{"prompt": "one"}\n')
+    config = write_config(Path("a.yaml"), command="eval", task={"name": "jsonl", "path": "mine.jsonl"})
+    run = run_of(worker.do(config))
+    run.result_path.unlink()
+    Path("mine.jsonl").write_text('{"prompt": "two"}\n')
+    outcome = worker.do(config)
+    assert outcome.state == "failed" and "rests on another base" in outcome.message
+    assert f"labkit runs rm {run.id}" in outcome.message and "--resume" not in outcome.message + log_of(config)
+    shutil.rmtree(run.path)
+    assert worker.do(config).state == "done"
 
 
 def test_what_was_interrupted_goes_on(worker: Worker) -> None:

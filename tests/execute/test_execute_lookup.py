@@ -11,7 +11,7 @@ from recorded_runs import GREEDY, record_run
 from labkit.execute.items import Item
 from labkit.execute.lookup import look_again, look_up
 from labkit.record.catalog import runs_that_asked
-from labkit.record.run import Run
+from labkit.record.run import Run, id_before
 
 
 @pytest.fixture
@@ -59,6 +59,17 @@ def test_a_run_that_was_asked_for_more_is_not_done(item: Item) -> None:
     ask = run.ask().as_json()
     run.note("asked", ask=ask | {"num_prompts": 5})
     assert look_up([item])[0].state == "interrupted"
+
+
+def test_who_looks_again_reads_what_was_made_since_and_what_was_found(item: Item) -> None:
+    interrupted = record(item, done=False)
+    asked = (item.runs_dir, "eval", item.digest)
+    assert look_again(*asked, since=id_before(60)).run == interrupted.path
+    since = id_before(-60)
+    assert look_again(*asked, since=since).state == "absent"
+    assert look_again(*asked, since=since, run=interrupted.path).run == interrupted.path
+    assert look_again(*asked, since=since, run=Path("runs/eval/removed")).state == "absent"
+    assert look_again(*asked, since=interrupted.id).run == interrupted.path
 
 
 def test_only_the_manifests_own_digest_counts(item: Item) -> None:

@@ -77,16 +77,18 @@ def _run(
 ) -> None:
     from labkit.cli.console import say
     from labkit.execute.items import read_items
-    from labkit.execute.lookup import look_up
+    from labkit.execute.lookup import CLOCKS_DIFFER_S, look_up
     from labkit.execute.order import find_order, refuse_missing
     from labkit.execute.queue import Queue
+    from labkit.record.run import id_before
 
     items, notes = read_items(paths, os.environ)
     for note in notes:
         say(note)
     log_bytes = log_sizes(items)  # before the runs: what is written in between is noticed
+    since = id_before(CLOCKS_DIFFER_S)
     order = find_order(items)
-    found = look_up(items)
+    found = look_up(items, order)
     if dry_run:
         _say_what_would_be_done(items, order, found, as_json=as_json)
         return
@@ -94,7 +96,7 @@ def _run(
         refuse_missing(items, order, found)
     queue = Queue(items, order, found)
     pool = _pool(executor, address, jobs, cpus, gpus) if queue.unfinished else None
-    runner = None if pool is None else _carry_out(queue, pool, log_bytes, retries, keep_going, as_json=as_json)
+    runner = None if pool is None else _carry_out(queue, pool, log_bytes, since, retries, keep_going, as_json=as_json)
     queue.close()
     _print(queue, runner, as_json=as_json)
     _refuse_unfinished(queue)
@@ -122,14 +124,14 @@ def _pool(executor: str, address: str, jobs: int | None, cpus: float, gpus: floa
 
 
 def _carry_out(
-    queue: Queue, pool: Pool, log_bytes: dict[int, int], retries: int, keep_going: bool, *, as_json: bool
+    queue: Queue, pool: Pool, log_bytes: dict[int, int], since: str, retries: int, keep_going: bool, *, as_json: bool
 ) -> Runner:
     from labkit.cli.console import say
     from labkit.cli.queue_progress import QueueProgress
     from labkit.execute.runner import Runner
 
     with QueueProgress(queue, pool.num_slots) as progress:
-        runner = Runner(queue, pool, progress, log_bytes, retries=retries, keep_going=keep_going)
+        runner = Runner(queue, pool, progress, log_bytes, retries=retries, keep_going=keep_going, since=since)
         try:
             runner.run()
         except BaseException:

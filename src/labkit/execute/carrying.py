@@ -17,7 +17,7 @@ from typing import Any
 
 from labkit.config.base import Layer, Resolved, flatten, resolve
 from labkit.config.commands import COMMANDS
-from labkit.errors import LabkitError, MachineError
+from labkit.errors import LabkitError, MachineError, RecordError
 from labkit.execute.lookup import Found, look_again
 from labkit.execute.messages import Event, Outcome, Request
 from labkit.execute.signals import Terminated
@@ -57,7 +57,14 @@ class Carrier:
         found = (
             Found("interrupted", run)
             if is_known
-            else look_again(Path(request.runs_dir), request.command, request.digest)
+            else look_again(
+                Path(request.runs_dir),
+                request.command,
+                request.digest,
+                config=request.resolved().config,
+                since=request.since,
+                run=run,
+            )
         )
         sys.argv = ["labkit", "run", request.name]  # the record's: all paths of the command line would be thousands
         try:
@@ -67,6 +74,8 @@ class Carrier:
                 return Outcome("running", str(found.run), ELSEWHERE)
             return self._done(request, found.run)
         except LabkitError as error:
+            if found.run is not None and isinstance(error, RecordError) and "--resume" in error.hint:
+                error.hint = f"put back what changed, or start anew: labkit runs rm {found.run.name}"
             say(f"{error.message}\n→ {error.hint}")
             return _failed(error, found.run)
         except (KeyboardInterrupt, Terminated):

@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from labkit.execute.items import Item
+from labkit.config.base import Config
+from labkit.config.references import needed_by
+from labkit.errors import ConfigError, LabkitError
+from labkit.execute.items import Item, several
+from labkit.models.training_run import Trainings
 from labkit.record.catalog import runs_that_asked
 from labkit.record.run import open_run, status_of
+
+if TYPE_CHECKING:
+    from labkit.execute.order import Order
+
+CLOCKS_DIFFER_S = 60.0
+"""Seconds by which the clocks of machines that share a runs folder may differ."""
 
 State = Literal["absent", "done", "running", "interrupted"]
 
@@ -23,8 +33,16 @@ class Found:
     """The run that asked the same; None where there is none."""
 
 
-def look_up(items: Sequence[Item]) -> list[Found]:
-    """What is there of each item. A data set says itself what is there of it, so it counts as absent here."""
+def look_up(items: Sequence[Item], order: Order | None = None) -> list[Found]:
+    """What is there of each item. A data set says itself what is there of it, so it counts as absent here. So does what
+    rests on another training than `run:NAME` names now, or will name when the item that makes it is done.
+
+    Args:
+        order: of the items; None where none needs another
+
+    Raises:
+        ConfigError: an item would get a newer training than that of the item which makes `run:NAME` here.
+    """
     asked: dict[tuple[Path, str], set[str]] = {}
     for item in items:
         asked.setdefault((item.runs_dir, item.command), set()).add(item.digest)
@@ -33,21 +51,86 @@ def look_up(items: Sequence[Item]) -> list[Found]:
         for (runs_dir, command), digests in asked.items()
         for digest, paths in runs_that_asked(runs_dir, command, digests).items()
     }
-    return [_best(item.command, runs.get((item.runs_dir, item.command, item.digest), [])) for item in items]
+    found = [Found("absent")] * len(items)
+    trainings, errors = Trainings(), []
+    for position in range(len(items)) if order is None else order.sequence():
+        item = items[position]
+        paths = runs.get((item.runs_dir, item.command, item.digest), [])
+        newest = _newest(item.config, trainings)
+        maker = None if order is None else _maker(items, order.needs[position])
+        if maker is None:
+            found[position] = _best(item.command, paths, newest)
+            continue
+        made = found[maker]
+        if made.state == "done" and made.run is not None:
+            found[position] = _best(item.command, paths, made.run.resolve().name)
+        if found[position].state != "done" and made.run is not None and newest is not None and newest > made.run.name:
+            errors.append(_superseded(item, items[maker], made.run.name, newest))
+    if errors:
+        raise ConfigError(several(errors).message, "give one a name of its own, or: labkit runs rm RUN")
+    return found
 
 
-def look_again(runs_dir: Path, command: str, digest: str) -> Found:
-    """What is there of one item by now."""
-    return _best(command, runs_that_asked(runs_dir, command, {digest}).get(digest, []))
+def look_again(
+    runs_dir: Path,
+    command: str,
+    digest: str,
+    *,
+    config: Config | None = None,
+    since: str = "",
+    run: Path | None = None,
+) -> Found:
+    """What is there of one item by now.
+
+    Args:
+        config: the item's: what rests on another training than its `run:NAME` is now counts as absent
+        since: an id of a run, or its beginning: older runs are passed over
+        run: one that is not
+    """
+    paths = runs_that_asked(runs_dir, command, {digest}, since).get(digest, [])
+    if run is not None and run not in paths and run.exists():
+        paths.insert(0, run)
+    return _best(command, paths, None if config is None else _newest(config, Trainings()))
 
 
-def _best(command: str, paths: Sequence[Path]) -> Found:
-    """Of several runs that asked the same one that is done, or at work, or else the newest."""
-    found = {_state(command, path): path for path in paths}
+def _newest(config: Config, trainings: Trainings) -> str | None:
+    """The id of the run that `run:NAME` names now; None where the config names none, or there is none."""
+    reference = next((each for each in needed_by(config) if each.kind == "run"), None)
+    if reference is None:
+        return None
+    try:
+        return trainings.find(reference.name, Path(reference.runs_dir)).path.resolve().name
+    except LabkitError:
+        return None
+
+
+def _maker(items: Sequence[Item], needs: Sequence[int]) -> int | None:
+    """Who of the items makes the model: an item has one model at most, and nothing else that is trained."""
+    return next((need for need in needs if items[need].command == "train"), None)
+
+
+def _superseded(item: Item, maker: Item, made: str, newest: str) -> str:
+    return (
+        f"{item.name} needs {item.config.model.id} as {maker.name} makes it, in {made}; "
+        f"by that name it would get the newer {newest}, which was asked otherwise"
+    )
+
+
+def _best(command: str, paths: Sequence[Path], model: str | None) -> Found:
+    """Of several runs that asked the same one that is done, or at work, or else the newest.
+
+    Args:
+        model: the training that they must rest on; None is any
+    """
+    found = {_state(command, path): path for path in paths if model is None or _rests_on(path, model)}
     for state in ("done", "running", "interrupted"):
         if state in found:
             return Found(state, found[state])
     return Found("absent")
+
+
+def _rests_on(path: Path, model: str) -> bool:
+    return any(parent["run"] == model for parent in open_run(path).manifest.get("parents", ()))
 
 
 def _state(command: str, path: Path) -> State:

@@ -31,6 +31,8 @@ class Request:
     """Size of the log when the runner looked for runs: a log that has grown since says that somebody has worked on it."""
     run: str | None
     """The interrupted run to go on with."""
+    since: str = ""
+    """What ids of runs begin with, or sort after, that were made since the runner looked for runs; no text is any."""
     patience_s: float = 0.0
     """How long to wait for another process that holds the item: one that was given up may take a while to end."""
 
@@ -42,7 +44,9 @@ class Request:
         return Resolved(validate(COMMANDS[self.command], self.config), self.origins)
 
 
-def request_for(position: int, item: Item, log_bytes: int, run: Path | None, *, patience_s: float = 0.0) -> Request:
+def request_for(
+    position: int, item: Item, log_bytes: int, run: Path | None, *, since: str = "", patience_s: float = 0.0
+) -> Request:
     """The request that asks a worker for an item."""
     return Request(
         position=position,
@@ -55,6 +59,7 @@ def request_for(position: int, item: Item, log_bytes: int, run: Path | None, *, 
         log=str(item.log_path),
         log_bytes=log_bytes,
         run=None if run is None else str(run),
+        since=since,
         patience_s=patience_s,
     )
 

@@ -11,7 +11,7 @@ from labkit.config.references import Reference, made_by, needed_by
 from labkit.errors import ConfigError, LabkitError
 from labkit.execute.items import Item, several
 from labkit.execute.lookup import Found
-from labkit.models.training_run import find_training
+from labkit.models.training_run import Trainings
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,23 +96,23 @@ class _There:
 
     def __init__(self) -> None:
         self._known: dict[Reference, str | None] = {}
+        self._trainings = Trainings()
 
     def absence(self, reference: Reference) -> str | None:
         """Why something cannot be used, in words; None where it is there."""
         key = _key(reference)
         if key not in self._known:
-            self._known[key] = _absence(reference)
+            self._known[key] = self._look_up(reference)
         return self._known[key]
 
-
-def _absence(reference: Reference) -> str | None:
-    if reference.kind == "path":
-        return None if os.path.exists(reference.name) else f"there is no {reference.name}"
-    try:
-        find_training(reference.name, Path(reference.runs_dir))
-    except LabkitError as error:
-        return error.message
-    return None
+    def _look_up(self, reference: Reference) -> str | None:
+        if reference.kind == "path":
+            return None if os.path.exists(reference.name) else f"there is no {reference.name}"
+        try:
+            self._trainings.find(reference.name, Path(reference.runs_dir))
+        except LabkitError as error:
+            return error.message
+        return None
 
 
 def _circle(needs: Sequence[Sequence[int]]) -> list[int]:

@@ -62,6 +62,8 @@ class Runner:
     """How often an item is tried again that a dead worker or a full machine left."""
     keep_going: bool = False
     """Whether other items are started after one has failed."""
+    since: str = ""
+    """What the ids of runs sort after that were not there when they were looked up (`id_before`); no text is any."""
     counts: Counts = field(default_factory=Counts)
     _starting: dict[int, Entry] = field(default_factory=dict)
     """The slots whose worker is not ready yet, with the item that each was started for."""
@@ -117,7 +119,7 @@ class Runner:
         self._busy[slot] = entry
         log_bytes = self.log_bytes.get(entry.position, 0)
         patience_s = _PATIENCE_S if entry.attempts > 1 else 0.0
-        request = request_for(entry.position, entry.item, log_bytes, entry.run, patience_s=patience_s)
+        request = request_for(entry.position, entry.item, log_bytes, entry.run, since=self.since, patience_s=patience_s)
         self.pool.give(slot, request)
         self.observer.began(entry)
 

@@ -72,11 +72,15 @@ def run_paths(runs_dir: Path, command: str | None = None) -> Iterator[Path]:
                 yield Path(path)
 
 
-def runs_that_asked(runs_dir: Path, command: str, digests: Collection[str]) -> dict[str, list[Path]]:
+def runs_that_asked(runs_dir: Path, command: str, digests: Collection[str], since: str = "") -> dict[str, list[Path]]:
     """The run folders of a command by the digest of what was asked (`asked_digest`), the oldest first; only
-    those of `digests`. Reads one small file a run, so thousands take moments."""
+    those of `digests`. Reads one small file a run, so thousands take moments.
+
+    Args:
+        since: a run id or the beginning of one, which begins with its time: older runs are not read
+    """
     found: dict[str, list[Path]] = {}
-    for path in _folders(runs_dir / command) if (runs_dir / command).is_dir() else []:
+    for path in _folders(runs_dir / command, since) if (runs_dir / command).is_dir() else []:
         try:
             with open(f"{path}/run.json", "rb") as stream:
                 digest = _ASKED.search(stream.read())
@@ -117,6 +121,14 @@ def given_name(path: Path) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def _folders(path: Path | str) -> list[str]:
-    """Folders in a folder, by name; hidden ones, such as a run that is being removed, are none."""
-    return sorted(entry.path for entry in os.scandir(path) if not entry.name.startswith(".") and entry.is_dir())
+def _folders(path: Path | str, since: str = "") -> list[str]:
+    """Folders in a folder, by name; hidden ones, such as a run that is being removed, are none.
+
+    Args:
+        since: names before this one are left out
+    """
+    return sorted(
+        entry.path
+        for entry in os.scandir(path)
+        if entry.name >= since and not entry.name.startswith(".") and entry.is_dir()
+    )

@@ -24,7 +24,7 @@ import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -248,7 +248,7 @@ def create_run(
         RecordError: the runs folder may not be written. MachineError: the disk is full.
     """
     created = datetime.now(UTC)
-    name = f"{created:%Y%m%dT%H%M%S}{created.microsecond // 1000:03d}Z-{slugify(slug)}-{secrets.token_hex(3)}"
+    name = f"{_id_time(created)}-{slugify(slug)}-{secrets.token_hex(3)}"
     path = runs_dir / command / name
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -307,6 +307,20 @@ def _status(path: Path, result: Mapping[str, Any] | None, num_asked: Callable[[]
 def slugify(text: str) -> str:
     """A name fit for a folder: lower case, digits and hyphens, at most 40 characters."""
     return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")[:40].strip("-.") or "run"
+
+
+def id_before(seconds: float) -> str:
+    """What every id begins with, or sorts after, of a run that was made so many seconds ago or later."""
+    return _id_time(datetime.now(UTC) - timedelta(seconds=seconds))
+
+
+def _id_time(time: datetime) -> str:
+    return f"{time:%Y%m%dT%H%M%S}{time.microsecond // 1000:03d}Z"
+
+
+def slug_of(run_id: str) -> str:
+    """The name within the id of a run, as `slugify` made it; no text where the folder was named by somebody else."""
+    return run_id.partition("-")[2].rpartition("-")[0]
 
 
 def now() -> str:
