@@ -1,7 +1,8 @@
-"""What `labkit run` adds to what it carries out: `python benchmarks/run_many.py [PART…]`, parts: many, pair, index, ray.
+"""What `labkit run` adds to what it carries out: `python benchmarks/run_many.py [PART…]`, parts: many, pair, index, named, ray.
 
 `many`: 1,305 tiny evaluations of 87 tiny models, against the same calls in one process without a runner. `pair`: two
-workers of one thread each against one. `index`: what is there of 5,000 runs. `ray`: a cluster on this machine.
+workers of one thread each against one. `index`: what is there of 5,000 runs. `named`: 400 trainings and an
+evaluation of each as `run:NAME`. `ray`: a cluster on this machine.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +22,8 @@ from typing import Any
 
 from labkit.execute.items import read_items
 from labkit.execute.lookup import look_up
+from labkit.execute.order import find_order
+from labkit.models.training_run import find_training
 from labkit.record.catalog import run_paths
 from labkit.record.run import open_run
 
@@ -27,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
 NUM_MODELS, EVALUATIONS = 87, 15
 NUM_RUNS = 5000
+NUM_TRAININGS = 400
 
 # The calls of a worker, without a runner: the same items in the same order, one process, models kept in the same way.
 IN_PROCESS = """
@@ -149,6 +154,7 @@ def index(work: Path) -> None:
     carried_out(work, work / "one")
     (first,) = run_paths(work / "runs")
     write_configs(work / "all", work / "models", 1, NUM_RUNS)
+    os.chdir(work)
     began = time.perf_counter()
     items, _ = read_items([work / "all"], {})
     read_s = time.perf_counter() - began
@@ -158,7 +164,6 @@ def index(work: Path) -> None:
         shutil.copytree(first, folder)
         manifest = (folder / "run.json").read_text().replace(digest, item.digest)
         (folder / "run.json").write_text(manifest)
-    os.chdir(work)
     seconds = []
     for _ in range(3):
         began = time.perf_counter()
@@ -166,6 +171,39 @@ def index(work: Path) -> None:
         seconds.append(time.perf_counter() - began)
     print(f"| what is there of {NUM_RUNS:,} configs among {NUM_RUNS:,} runs | {min(seconds):.2f} s | 0.6 s |")
     print(f"| reading and checking {NUM_RUNS:,} configs | {read_s:.1f} s ({1000 * read_s / NUM_RUNS:.2f} ms each) | |")
+
+
+def named(work: Path) -> None:
+    """Order and look-up where every model is the training of a name."""
+    from queues import EVAL, TRAINING, write_config
+
+    carried_out(work, write_config(work / "first.yaml", TRAINING, name="m000"))
+    (first,) = run_paths(work / "runs")
+    for number in range(NUM_TRAININGS):
+        write_config(work / "trainings" / f"{number}.yaml", TRAINING, name=f"m{number:03}")
+        write_config(work / "evaluations" / f"{number}.yaml", EVAL, model__id=f"run:m{number:03}")
+    os.chdir(work)
+    trainings, evaluations = (read_items([Path(name)], {})[0] for name in ("trainings", "evaluations"))
+    digest = open_run(first).manifest["config_digest"]
+    for item in trainings:
+        if item.config.name == "m000":
+            continue
+        folder = first.with_name(first.name.replace("m000", item.config.name))
+        shutil.copytree(first, folder)
+        manifest = (folder / "run.json").read_text().replace(digest, item.digest).replace("m000", item.config.name)
+        (folder / "run.json").write_text(manifest)
+    for what, items in (("evaluations", evaluations), ("trainings and evaluations", [*trainings, *evaluations])):
+        began = time.perf_counter()
+        order = find_order(items)
+        counts = Counter(each.state for each in look_up(items, order))
+        seconds = time.perf_counter() - began
+        assert counts == {"absent": NUM_TRAININGS} | ({"done": NUM_TRAININGS} if items is not evaluations else {})
+        assert not any(order.missing)
+        print(f"| order and what is there of {len(items)} {what} as `run:NAME` | {seconds:.2f} s | |")
+    began = time.perf_counter()
+    for item in evaluations[:50]:
+        find_training(item.config.model.id.removeprefix("run:"), item.runs_dir)
+    print(f"| one training found among {NUM_TRAININGS} by a worker | {20 * (time.perf_counter() - began):.1f} ms | |")
 
 
 def ray(work: Path) -> None:
@@ -181,7 +219,7 @@ def ray(work: Path) -> None:
     print(f"| own cost a task on Ray beside the start | {1000 * (own - plain):.1f} ms | 100 ms |")
 
 
-PARTS: dict[str, Callable[[Path], None]] = {"many": many, "pair": pair, "index": index, "ray": ray}
+PARTS: dict[str, Callable[[Path], None]] = {"many": many, "pair": pair, "index": index, "named": named, "ray": ray}
 
 
 def main() -> None:
