@@ -221,6 +221,36 @@ def test_a_worker_that_dies_is_reported_and_its_item_tried_again(labkit: Labkit,
     check_each_done_once(list(configs.values()), tmp_path / "runs")
 
 
+READS = """
+import subprocess
+
+def prompts(split):
+    return [{"prompt": "one"}]
+
+def score(prompt, text):
+    assert subprocess.run(["cat"], capture_output=True, check=True).stdout == b""
+    try:
+        input()
+    except EOFError:
+        return 1.0
+"""
+
+
+def test_a_task_that_reads_its_input_takes_no_request(tmp_path: Path) -> None:
+    (tmp_path / "reads.py").write_text(READS)
+    for seed in range(2):
+        write_config(tmp_path / "configs" / f"{seed}.yaml", command="eval", seed=seed,
+                     task={"name": "python", "path": str(tmp_path / "reads.py")})  # fmt: skip
+    process = launch(tmp_path, "run", "configs")
+    try:
+        output = process.communicate(timeout=60)[0].decode()
+    finally:
+        process.kill()
+    assert process.returncode == 0, output
+    results = [run.result() for run in runs_below(tmp_path / "runs")]
+    assert len(results) == 2 and not any(result["warnings"] for result in results if result is not None)
+
+
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_an_interrupted_runner_leaves_nothing_running(tmp_path: Path, how: signal.Signals, code: int) -> None:
     configs = [write_config(tmp_path / f"{seed}.yaml", LONG, seed=seed) for seed in range(2)]
