@@ -311,9 +311,44 @@ def test_many_kills_in_the_middle_of_a_hundred_items(tmp_path: Path) -> None:
 
 def test_two_runners_at_once_share_the_work(tmp_path: Path) -> None:
     configs = [write_config(tmp_path / "configs" / f"{seed}.yaml", LONG, seed=seed) for seed in range(4)]
-    both = [launch(tmp_path, "run", "configs", "--keep-going") for _ in range(2)]
+    configs.append(write_config(tmp_path / "configs" / "base.yaml", TRAINING, name="base"))
+    configs += [
+        write_config(tmp_path / "configs" / f"of-base-{seed}.yaml", EVAL, seed=seed, model__id="run:base")
+        for seed in range(3)
+    ]
+    both = [launch(tmp_path, "run", "configs") for _ in range(2)]
     outputs = [process.communicate(timeout=120)[0].decode() for process in both]
-    assert all(process.returncode in (0, 1) for process in both), outputs  # 1: the other one was still at work on one
+    assert [process.returncode for process in both] == [0, 0], outputs
+    check_each_done_once(configs, tmp_path / "runs")
+
+
+def test_what_another_command_works_on_is_waited_for(labkit: Labkit, tmp_path: Path) -> None:
+    configs = [
+        write_config(tmp_path / "base.yaml", TRAINING, name="base", optimisation__num_steps=400),
+        write_config(tmp_path / "e.yaml", EVAL, model__id="run:base"),
+    ]
+    training = launch(tmp_path, "train", "base.yaml")
+    try:
+        wait_until(lambda: any(run.status() == "running" for run in runs_below(tmp_path / "runs")))
+        done = labkit("run", "base.yaml", "e.yaml", "--json")
+        assert done.returncode == 0, done.stderr
+        assert states(done) == {"base": "skipped", "e": "done"}
+        assert "waiting for other processes, which work on 1 of the items" in done.stderr
+    finally:
+        training.kill()
+        training.communicate()
+    check_each_done_once(configs, tmp_path / "runs")
+
+
+def test_a_worker_that_is_told_to_end_is_replaced(tmp_path: Path) -> None:
+    configs = [write_config(tmp_path / f"{seed}.yaml", LONG, seed=seed) for seed in range(2)]
+    process = launch(tmp_path, "run", *(path.name for path in configs))
+    wait_until(lambda: any(list(run.rows_dir.glob("*.jsonl")) for run in runs_below(tmp_path / "runs")))
+    (worker,) = children_of(process.pid)
+    os.kill(worker, signal.SIGTERM)
+    output = process.communicate(timeout=120)[0].decode()
+    assert process.returncode == 0, output
+    assert "its worker was told to end" in output and "it is tried again" in output
     check_each_done_once(configs, tmp_path / "runs")
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import random
+import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -161,12 +163,48 @@ def test_what_was_found_is_not_started() -> None:
         "train", "a", "b", "b", "train", "c",
         needs={1: (0,), 2: (0,), 3: (2,), 5: (4,)},
         found={0: Found("running"), 2: Found("done", Path("runs/eval/r")), 4: Found("done")},
-        m1="task.path: there is no x",
     )  # fmt: skip
-    # What needs a run at work elsewhere waits for next time; what is done already stays so, and its own followers go on.
-    assert states(queue) == ["running", "blocked", "skipped", "ready", "skipped", "ready"]
+    # What is done already stays so, and its own followers go on.
+    assert states(queue) == ["running", "waiting", "skipped", "ready", "skipped", "ready"]
     assert queue.entries[2].run == Path("runs/eval/r")
-    assert queue.entries[1].message == "needs 0.yaml, which is at work elsewhere"
+    queue, _ = queue_of("a", m0="task.path: there is no x")
+    assert states(queue) == ["blocked"] and queue.entries[0].message == "task.path: there is no x"
+
+
+def test_what_another_process_works_on_is_looked_at_again() -> None:
+    queue, _ = queue_of("train", "a", needs={1: (0,)}, found={0: Found("running")})
+    assert queue.unfinished and taken(queue, 0) is None and queue.num_owed == 2
+    (entry,) = queue.elsewhere()
+    queue.look_again(entry.position)
+    assert taken(queue, 0) == 0 and queue.elsewhere() == []
+    queue.ended(0, "running")  # somebody else was faster
+    assert [entry.position for entry in queue.elsewhere()] == [0] and states(queue) == ["running", "waiting"]
+    queue.look_again(0)
+    assert taken(queue, 0) == 0 and queue.entries[0].attempts == 1
+    queue.ended(0, "skipped")
+    assert taken(queue, 0) == 1
+    queue.ended(1, "done")
+    assert not queue.unfinished
+
+
+def test_the_failure_of_a_long_chain_reaches_its_end() -> None:
+    length = 3000
+    queue, _ = queue_of(*["train"] * length, needs={at: (at - 1,) for at in range(1, length)})
+    assert taken(queue, 0) == 0
+    queue.ended(0, "failed")
+    assert states(queue) == ["failed"] + ["blocked"] * (length - 1)
+    assert queue.entries[-1].message == f"needs {length - 2}.yaml, which is blocked"
+
+
+@pytest.mark.parametrize("kinds", [["train"] * 20_000, [f"m{number}" for number in range(20_000)]])
+def test_an_item_costs_as_little_among_many(kinds: list[str]) -> None:
+    queue, _ = queue_of(*kinds)
+    began = time.process_time()
+    for _ in range(200):
+        position = taken(queue, 0)
+        assert position is not None and len(queue.openings(2)) == 2
+        queue.ended(position, "done")
+    assert (time.process_time() - began) / 200 < 0.001
 
 
 def test_draining_starts_nothing_new() -> None:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from labkit.cli.console import say, stderr_console
-from labkit.execute.queue import Entry, Queue
+from labkit.execute.queue import OPEN, Entry, Queue
 from labkit.execute.signals import raise_received
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ class QueueProgress:
         self._began = self._drawn = time.monotonic()
         self._seconds: defaultdict[str, float] = defaultdict(float)
         self._finished: Counter[str] = Counter()
-        self._owed = Counter(entry.item.command for entry in queue.entries if entry.state in ("ready", "waiting"))
+        self._owed = Counter(entry.item.command for entry in queue.entries if entry.state in OPEN)
+        self._has_said_who_waits = False
 
     def __enter__(self) -> QueueProgress:
         if self._live is not None:
@@ -71,9 +72,17 @@ class QueueProgress:
     def ticked(self) -> None:
         """Time has passed."""
         raise_received()
+        self._say_who_waits()
         if self._live is not None and time.monotonic() - self._drawn >= _REDRAW_S:
             self._drawn = time.monotonic()
             self._live.update(self._picture(), refresh=True)
+
+    def _say_who_waits(self) -> None:
+        """Once, when there is nothing else to do than to wait for other processes."""
+        counts = self._queue.counts
+        if counts["running"] and not (counts["at work"] or counts["ready"] or self._has_said_who_waits):
+            self._has_said_who_waits = True
+            say(f"waiting for other processes, which work on {counts['running']} of the items")
 
     def left_s(self) -> float | None:
         """Seconds until all is done, from how long items of the same command took or will take; None before any is known."""

@@ -197,7 +197,7 @@ def _tail(worker: _Worker) -> str:
     text = b""
     if worker.log is not None and worker.log.exists():
         with worker.log.open("rb") as stream:
-            stream.seek(max(worker.log_bytes, worker.log.stat().st_size - _TAIL_BYTES))
+            stream.seek(max(0, worker.log_bytes, worker.log.stat().st_size - _TAIL_BYTES))
             text = stream.read()
     if not text:
         worker.own_output.seek(0)

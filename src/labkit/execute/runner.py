@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -12,11 +13,16 @@ from labkit.execute.items import Item
 from labkit.execute.messages import Event, Outcome, request_for
 from labkit.execute.pool import Pool
 from labkit.execute.queue import Entry, Queue, State
+from labkit.record.files import is_locked
 
 _TICK_S = 0.25
 """Seconds after which a queue in which nothing happens is looked at again."""
 _PATIENCE_S = 60.0
 """Seconds that a worker waits for the one before it to let go of an item: the last breath of a lost node."""
+_ELSEWHERE_S = 1.0
+"""Seconds between two looks at what other processes work on."""
+_GROWN = -1
+"""Stands for the size of a log that others have written to: the worker looks again what there is."""
 _MOST_STILLBORN = 3
 """Workers in a row that end before they are ready, until the runner gives up."""
 
@@ -56,7 +62,7 @@ class Runner:
     queue: Queue
     pool: Pool
     observer: Observer
-    log_bytes: Mapping[int, int]
+    log_bytes: dict[int, int]
     """Sizes of the items' logs by position, looked up before the runs were; absent is 0."""
     retries: int = 1
     """How often an item is tried again that a dead worker or a full machine left."""
@@ -70,6 +76,8 @@ class Runner:
     _idle: set[int] = field(default_factory=set)
     _busy: dict[int, Entry] = field(default_factory=dict)
     _num_stillborn: int = 0
+    _looked: float = 0.0
+    _is_stopping: bool = False
 
     def run(self) -> None:
         """Carry out what can be; afterwards every item has a last state.
@@ -81,13 +89,14 @@ class Runner:
         """
         try:
             while self.queue.unfinished:
+                self._look_elsewhere()
                 self._hand_out()
                 for event in self.pool.wait(_TICK_S):
                     self._handle(event)
                 self.observer.ticked()
             self.pool.close()
         except BaseException:
-            self.queue.draining = True
+            self.queue.draining = self._is_stopping = True
             for event in self.pool.interrupt():
                 self._handle(event)
             for slot in list(self._busy):  # killed, because it took too long to stop
@@ -96,6 +105,17 @@ class Runner:
         finally:
             self.queue.close()
 
+    def _look_elsewhere(self) -> None:
+        """Take up what other processes have let go of, done or not."""
+        if time.monotonic() - self._looked < _ELSEWHERE_S:
+            return
+        self._looked = time.monotonic()
+        for entry in self.queue.elsewhere():
+            locks = [entry.item.log_path, *([] if entry.run is None else [entry.run / "lock"])]
+            if not any(map(is_locked, locks)):
+                self.log_bytes[entry.position] = _GROWN
+                self.queue.look_again(entry.position)
+
     def _hand_out(self) -> None:
         """Give items to idle workers, and start workers for what is left."""
         for slot in sorted(self._idle):
@@ -103,7 +123,12 @@ class Runner:
             if entry is not None:
                 self._idle.remove(slot)
                 self._give(slot, entry)
-        left = self.queue.openings(self.pool.num_slots)
+        used = self._starting.keys() | self._idle | self._busy.keys()
+        if self._busy.keys() != used or len(used) < self.pool.num_slots:
+            self._start_workers(self.queue.openings(self.pool.num_slots))
+
+    def _start_workers(self, left: list[Entry]) -> None:
+        """Args: left: what new workers would begin with"""
         for slot in self._starting:  # each will take one
             taken = next((entry for entry in left if self.pool.fits(slot, entry.item)), None)
             left = [entry for entry in left if entry is not taken]
@@ -157,6 +182,8 @@ class Runner:
         self._settle_worker(slot, outcome)
         if entry is None:
             return
+        if outcome.state == "interrupted" and not self._is_stopping:  # by somebody else than the runner
+            outcome = replace(outcome, state="died", message="its worker was told to end", try_again=True)
         if outcome.try_again and entry.attempts <= self.retries and not self.queue.draining:
             self.queue.again(entry.position, outcome.message)
             self.observer.again(entry)
@@ -164,6 +191,8 @@ class Runner:
         state: State = "failed" if outcome.state == "died" else outcome.state
         run = None if outcome.run is None else Path(outcome.run)
         self.queue.ended(entry.position, state, run=run, message=outcome.message)
+        if state == "running":  # it is looked at again
+            return
         if state == "failed" and not self.keep_going:
             self.queue.draining = True
         self.observer.ended(entry)

@@ -1,7 +1,8 @@
 """A worker process, started by a runner, which it does not outlive.
 
 Requests come as lines of JSON on what was stdin, events go as lines of JSON to what was stdout. An empty line ends it in
-good order; the end of the requests means that the runner is gone, and ends it at once, so that what it holds is free for the next runner.
+good order; the end of the requests means that the runner is gone, and ends it at once, so that what it holds is free for
+the next runner.
 """
 
 from __future__ import annotations
