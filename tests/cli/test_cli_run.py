@@ -21,12 +21,18 @@ from queues import (
     check_each_done_once,
     children_of,
     is_alive,
+    items_of,
     runs_below,
     write_config,
     write_evaluations,
 )
 
 from labkit.record.run import Run
+from labkit.cli.run import summary
+from labkit.execute.lookup import Found
+from labkit.execute.order import find_order
+from labkit.execute.queue import Queue
+from labkit.report.render import fitting_columns
 
 Labkit = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -170,6 +176,7 @@ def test_the_first_failure_stops_and_what_hangs_on_it_is_blocked(labkit: Labkit,
     assert states(done) == {"a": "failed", "b": "not started"}
     assert "there is no built-in model 'nothing'" in rows(done)["a"]["message"]
     assert "2 of 2 items are not done: 1 failed, 1 not started" in done.stderr
+    assert "the log of each that failed says why" in done.stderr
     done = labkit("run", "configs", "--keep-going", "--json")
     assert done.returncode == 1
     assert states(done) == {"a": "failed", "b": "done", "no-gpu": "failed", "t": "failed", "u": "blocked"}
@@ -417,6 +424,7 @@ def test_what_lacks_something_is_passed_over_when_asked_to_keep_going(labkit: La
     assert done.returncode == 1
     assert states(done) == {"needy": "blocked"}
     assert rows(done)["needy"]["message"] == "model.id: there is no folder/model"
+    assert "log" not in done.stderr
 
 
 def test_a_runner_that_cannot_start_workers_gives_up(labkit: Labkit, tmp_path: Path) -> None:
@@ -428,3 +436,22 @@ def test_a_runner_that_cannot_start_workers_gives_up(labkit: Labkit, tmp_path: P
     done = labkit("run", "a.yaml", env={"PYTHONPATH": f"{tmp_path / 'bad'}:{os.environ.get('PYTHONPATH', '')}"})
     assert done.returncode == 3
     assert "no worker can be started" in done.stderr and "no luck today" in done.stderr
+    assert "interrupted" not in done.stderr
+
+
+def test_a_terminal_shows_of_many_items_what_is_not_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    items = items_of(*write_evaluations(Path("configs"), 30))
+    queue = Queue(items, find_order(items), [Found("absent")] * 30)
+    for position in range(30):
+        queue.take(0)
+        queue.ended(position, "failed" if position == 7 else "done", message="no luck")
+    everything = summary(queue, None)
+    assert len(everything.rows) == 30 and all(row["log"] for row in everything.rows)
+    shown = summary(queue, None, on_terminal=True)
+    assert [row["item"] for row in shown.rows] == ["configs/e07.yaml"] and shown.notes == ["29 done, 1 failed"]
+    assert "log" in fitting_columns(shown, 40)[0] and shown.rows[0]["log"] == str(items[7].log_path)
+    few = items[:2]
+    queue = Queue(few, find_order(few), [Found("done")] * 2)
+    shown = summary(queue, None, on_terminal=True)
+    assert len(shown.rows) == 2 and "log" not in shown.columns

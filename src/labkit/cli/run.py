@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from labkit.execute.queue import Entry, Queue
     from labkit.execute.runner import Runner
     from labkit.report.table import Cell, Table
+
+_MOST_ROWS = 20
+"""Items up to which a terminal shows those that are done, too."""
 
 Paths = Annotated[list[Path], typer.Argument(metavar="PATHS...", help="Config files, and folders of them.")]
 Jobs = Annotated[
@@ -129,14 +133,16 @@ def _carry_out(
     from labkit.cli.console import say
     from labkit.cli.queue_progress import QueueProgress
     from labkit.execute.runner import Runner
+    from labkit.execute.signals import Terminated
 
     with QueueProgress(queue, pool.num_slots) as progress:
         runner = Runner(queue, pool, progress, log_bytes, retries=retries, keep_going=keep_going, since=since)
         try:
             runner.run()
-        except BaseException:
+        except BaseException as error:
             _print(queue, runner, as_json=as_json)
-            say("interrupted; the same command does what is owed")
+            if isinstance(error, (KeyboardInterrupt, Terminated)):
+                say("interrupted; the same command does what is owed")
             raise
     return runner
 
@@ -144,21 +150,40 @@ def _carry_out(
 def _print(queue: Queue, runner: Runner | None, *, as_json: bool) -> None:
     from labkit.report.render import print_tables
 
-    print_tables([_table(queue, runner, whole=as_json)], format="json" if as_json else None)
+    table = summary(queue, runner, for_program=as_json, on_terminal=sys.stdout.isatty() and not as_json)
+    if table.rows:
+        print_tables([table], format="json" if as_json else None)
+    else:
+        print("\n".join(table.notes))
 
 
-def _table(queue: Queue, runner: Runner | None, *, whole: bool) -> Table:
-    """How every item ended. Args: whole: messages with all their lines, for programs"""
+def summary(queue: Queue, runner: Runner | None, *, for_program: bool = False, on_terminal: bool = False) -> Table:
+    """How every item ended.
+
+    Args:
+        for_program: messages with all their lines
+        on_terminal: of many items only those that are not done; the log of nothing else
+    """
     from labkit.report.table import Table
 
-    columns = ("item", "state", "run", "seconds", "load_s", "attempts", "message", "log")
-    rows = [_row(entry, whole=whole) for entry in queue.entries]
-    counts = ", ".join(f"{count} {state}" for state, count in sorted(queue.counts.items()) if count)
-    notes = [counts]
+    notes = [", ".join(f"{count} {state}" for state, count in sorted(queue.counts.items()) if count)]
     if runner is not None and runner.counts.num_loads:
         did = runner.counts
         notes.append(f"models loaded {did.num_loads} times, in {did.load_s:.1f} s, by {_workers(did.num_workers)}")
-    return Table("queue", "items", columns, rows, notes, expendable=("log", "load_s", "attempts", "run"))
+    rows = [_row(entry, whole=for_program) for entry in queue.entries]
+    columns = ["item", "state", "run", "seconds", "load_s", "attempts", "message", "log"]
+    if on_terminal:
+        rows = _of_interest(rows)
+        columns = columns if any(row["log"] for row in rows) else columns[:-1]
+    return Table("queue", "items", columns, rows, notes, expendable=("load_s", "attempts", "run"))
+
+
+def _of_interest(rows: list[dict[str, Cell]]) -> list[dict[str, Cell]]:
+    from labkit.execute.queue import MET
+
+    if len(rows) > _MOST_ROWS:
+        return [row for row in rows if row["state"] not in MET]
+    return [row | {"log": None} if row["state"] in MET else row for row in rows]
 
 
 def _row(entry: Entry, *, whole: bool) -> dict[str, Cell]:
@@ -190,7 +215,7 @@ def _refuse_unfinished(queue: Queue) -> None:
         words = ", ".join(f"{count} {state}" for state, count in sorted(left.items()))
         raise CheckFailed(
             f"{sum(left.values())} of {len(queue.entries)} items are not done: {words}",
-            "the log of each says why; the same command does what is owed",
+            f"{'the log of each that failed says why; ' if 'failed' in left else ''}the same command does what is owed",
         )
 
 
