@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import gc
 import json
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from labkit.extract.files import load_representations, representations_path, sav
 from labkit.extract.plan import Plan, plan_extraction
 from labkit.extract.selection import drawing_order, select_cities
 from labkit.extract.session import resume, start
+from labkit.models.engines import Engines
 from labkit.record.run import Run
 from labkit.tasks.world.vocabulary import token_ids
 
@@ -394,6 +397,28 @@ def test_reading_what_is_not_there(tmp_path: Path, extracted: Run) -> None:
     training = record_city_training(tmp_path / "runs", steps=[1])
     with pytest.raises(RecordError, match="labkit train"):
         load_representations(training)
+
+
+def test_one_model_at_a_time_is_in_memory(tmp_path: Path) -> None:
+    cities = save_cities(tmp_path / "world", make_cities())
+    training = record_city_training(tmp_path / "runs", steps=[0, 10, 20])
+    models: list[weakref.ref[Any]] = []
+    num_alive = []
+
+    def loaded(_seconds: float) -> None:
+        assert engines._kept is not None
+        models.append(weakref.ref(engines._kept[1].model))
+        num_alive.append(sum(model() is not None for model in models))
+
+    engines = Engines(loaded)
+    asked = resolved(tmp_path, model__id=str(training.path), cities=str(cities), checkpoints="all")
+    gc.collect()
+    gc.disable()  # the room of one must be free without anybody looking for circles
+    try:
+        start(asked, plan(asked)[0], Watcher(), engines)
+    finally:
+        gc.enable()
+    assert num_alive == [1, 1, 1]
 
 
 def test_a_damaged_file_is_named(tmp_path: Path, folder: Path) -> None:

@@ -76,6 +76,7 @@ def start(
         config_yaml=dump(config.as_json()),
         prompts=[],
     )
+    del engine  # see `_carry_out`
     with run.working():
         run.artifacts_dir.mkdir(exist_ok=True)
         write_index(index_path(run), plan.chosen, plan.selection.is_train)
@@ -132,10 +133,9 @@ def _carry_out(run: Run, config: ExtractConfig, plan: Plan, observer: Extraction
     missing = [name for name in plan.folders if not representations_path(run, name).exists()]
     observer.started(run, len(plan.folders), len(plan.folders) - len(missing))
     for name in missing:
-        engine = engines.load(plan.folders[name], config.model)
-        started = time.monotonic()
-        _extract(run, config, plan, name, engine)
-        observer.extracted(name, len(plan.chosen), time.monotonic() - started)
+        # No name here may hold the engine: the next one is loaded into the room that it leaves.
+        seconds = _extract(run, config, plan, name, engines.load(plan.folders[name], config.model))
+        observer.extracted(name, len(plan.chosen), seconds)
     cities, is_train = read_index(index_path(run))
     extracted = assign_cities(cities, is_train, config)
     found = []
@@ -154,7 +154,9 @@ def _carry_out(run: Run, config: ExtractConfig, plan: Plan, observer: Extraction
     run.finish(result, owed=0, num_asked=0)
 
 
-def _extract(run: Run, config: ExtractConfig, plan: Plan, name: str, engine: TorchEngine) -> None:
+def _extract(run: Run, config: ExtractConfig, plan: Plan, name: str, engine: TorchEngine) -> float:
+    """Save a checkpoint's hidden states; gives the seconds that it took."""
+    began = time.monotonic()
     tokens = encode_prompts(engine, plan.prompts, plan.positions)
     values = read_hidden_states(
         engine, tokens, positions=plan.positions, layers=config.layers, batch_size=config.batch_size
@@ -167,6 +169,7 @@ def _extract(run: Run, config: ExtractConfig, plan: Plan, name: str, engine: Tor
         "positions": list(plan.positions),
     }
     write_representations(representations_path(run, name), values, about)
+    return time.monotonic() - began
 
 
 def _analysed(
