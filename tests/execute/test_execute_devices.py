@@ -46,4 +46,5 @@ def test_a_worker_gets_its_part_of_the_cores_unless_the_user_says_otherwise(monk
     assert environment["OMP_NUM_THREADS"] == "4" and environment["MKL_NUM_THREADS"] == "1"
     assert environment["CUDA_VISIBLE_DEVICES"] == "1" and environment["HOME"] == "/h"
     assert worker_environment({}, [], 0, 20)["OMP_NUM_THREADS"] == "1"
+    assert worker_environment({"HOME": "/h"}, [], 0, 1) == {"HOME": "/h"}
     assert "CUDA_VISIBLE_DEVICES" not in worker_environment({}, [], 0, 1)

@@ -29,7 +29,7 @@ def dealt(gpus: Sequence[str], slot: int, num_slots: int) -> list[str]:
 
 def worker_environment(environ: Mapping[str, str], gpus: Sequence[str], slot: int, num_slots: int) -> dict[str, str]:
     """The environment of a worker: its part of the cores, as far as the user has not said how many threads there are to
-    be, and its GPUs."""
-    threads = str(max(1, usable_cores() // num_slots))
+    be, and its GPUs. Libraries of a single worker choose for themselves, as they do under any other command."""
+    threads = dict.fromkeys(_THREADS, str(max(1, usable_cores() // num_slots))) if num_slots > 1 else {}
     mine = dealt(gpus, slot, num_slots)
-    return dict.fromkeys(_THREADS, threads) | dict(environ) | ({VISIBLE: ",".join(mine)} if mine else {})
+    return threads | dict(environ) | ({VISIBLE: ",".join(mine)} if mine else {})
