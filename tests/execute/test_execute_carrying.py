@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import shutil
 import subprocess
@@ -279,6 +281,32 @@ def test_what_another_runner_works_on_is_left_to_it(worker: Worker) -> None:
     with claimed(log, patience_s=30) as size:  # as who takes over from a process that has been given up
         assert size == 0
     assert worker.do(config).state == "done"
+
+
+@pytest.mark.parametrize("where", ["log", "run"])
+def test_storage_without_locks_is_named(worker: Worker, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    config = write_config(Path("a.yaml"), EVAL)
+    log = items_of(config)[0].log_path
+    real = fcntl.flock
+
+    def refuse(descriptor: int, operation: int) -> None:
+        if (os.readlink(f"/proc/self/fd/{descriptor}") == str(log.absolute())) == (where == "log"):
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+        real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", refuse)  # no storage of this kind is at hand
+    outcome = worker.do(config)
+    assert outcome.state == "failed" and "this storage has no locks" in outcome.message, outcome
+
+
+def test_a_log_that_cannot_be_written_is_an_outcome(worker: Worker) -> None:
+    config = write_config(Path("a.yaml"), EVAL)
+    log = items_of(config)[0].log_path
+    log.parent.mkdir(parents=True)
+    log.symlink_to("/dev/full")
+    outcome = worker.do(config)
+    assert (outcome.state, outcome.try_again) == ("failed", True), outcome
+    assert f"no room to write {log}" in outcome.message
 
 
 def test_what_another_runner_has_done_meanwhile_is_not_done_again(worker: Worker) -> None:

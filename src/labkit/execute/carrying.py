@@ -48,8 +48,10 @@ class Carrier:
                 with output_to(Path(request.log)):
                     say(f"--- {now()} labkit run {request.name}")
                     return self._attempt(request, is_known=log_bytes == request.log_bytes)
-        except LabkitError as error:  # the log itself cannot be written
+        except LabkitError as error:  # the log itself cannot be opened
             return _failed(error, None)
+        except OSError as error:  # or not be written
+            return _failed(disk_error(error, Path(request.log)), None)
 
     def _attempt(self, request: Request, *, is_known: bool) -> Outcome:
         """Args: is_known: whether nobody has worked on the item since the runner looked"""
@@ -167,7 +169,7 @@ def claimed(log: Path, patience_s: float = 0.0) -> Iterator[int | None]:
     another process holds the item, and still does after so many seconds.
 
     Raises:
-        RecordError: the log cannot be written. MachineError: the disk is full.
+        RecordError: the log cannot be written. MachineError: the disk is full, or has no locks.
     """
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -175,7 +177,10 @@ def claimed(log: Path, patience_s: float = 0.0) -> Iterator[int | None]:
     except OSError as error:
         raise disk_error(error, log) from None
     try:
-        is_ours = _locked(descriptor, time.monotonic() + patience_s)
+        try:
+            is_ours = _locked(descriptor, time.monotonic() + patience_s)
+        except OSError as error:
+            raise disk_error(error, log) from None
         yield os.fstat(descriptor).st_size if is_ours else None
     finally:
         os.close(descriptor)

@@ -20,6 +20,7 @@ from labkit.errors import LabkitError, MachineError, RecordError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _BLOCK_BYTES = 1 << 16
+_LOCKLESS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 # macOS has no fdatasync; Linux saves the inode's times a trip with it.
@@ -198,6 +199,8 @@ def exclusive_lock(path: Path, content: dict[str, Any]) -> Iterator[None]:
             raise RecordError(
                 f"another process is working on {path.parent}: {holder}", "wait for it, or stop it, and try again"
             ) from None
+        except OSError as error:
+            raise disk_error(error, path) from None
         try:
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, json_line(content), 0)
@@ -249,6 +252,9 @@ def disk_error(error: OSError, path: Path) -> LabkitError:
     if error.errno in _FULL:
         hint = "free some space; what was written stays, and --resume goes on"
         return MachineError(f"no room to write {path}: {error.strerror}", hint)
+    if error.errno in _LOCKLESS:
+        hint = "choose another folder with --runs-dir; two processes could else write into one run"
+        return MachineError(f"this storage has no locks: {path}: {error.strerror}", hint)
     if error.errno in _FORBIDDEN:
         return RecordError(f"cannot write {path}: {error.strerror}", "choose another folder with --runs-dir")
     if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EEXIST):
