@@ -32,7 +32,7 @@ from ray.cluster_utils import Cluster
 # Ray takes 127.0.0.1 for whatever address the machine has outside.
 here = {"node_ip_address": "127.0.0.2", "num_cpus": 1}
 cluster = Cluster(initialize_head=True, head_node_args={"include_dashboard": False, **here})
-other = cluster.add_node(**here)
+other = cluster.add_node(**here | {"num_cpus": int(sys.argv[1])})
 cluster.wait_for_nodes()
 print(cluster.address, other.raylet_socket_name, flush=True)
 if sys.stdin.readline():
@@ -44,7 +44,7 @@ cluster.shutdown()
 
 
 class TwoNodes:
-    """The cluster, of one CPU a node."""
+    """The cluster, of one CPU a node unless the second is asked to have more."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
@@ -77,11 +77,11 @@ def marked_processes(mark: str) -> list[int]:
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[TwoNodes]:
+def cluster(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[TwoNodes]:
     pytest.importorskip("ray")
     quiet = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", MARKED: tmp_path.name}
     with subprocess.Popen(
-        [sys.executable, "-c", CLUSTER],
+        [sys.executable, "-c", CLUSTER, str(getattr(request, "param", 1))],
         env=os.environ | quiet, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     ) as process:  # fmt: skip
         yield TwoNodes(process)  # its pipes close behind it, which ends the cluster
@@ -116,14 +116,38 @@ def test_a_lost_node_loses_no_item(cluster: TwoNodes, tmp_path: Path) -> None:
     rows = json.loads(table)["tables"][0]["rows"]
     assert {row["state"] for row in rows} == {"done"}
     assert [row["attempts"] for row in rows].count(2) == 1, output
-    assert any("its worker is gone" in line for line in talk)
-    assert all("it is tried again" in line or line.startswith(("[", "configs/")) for line in talk), (
-        output
-    )  # Ray is quiet
+    assert any("its worker is gone: " in line and line.endswith("is lost; its last words:") for line in talk), output
+    assert any("784 of 784 rollouts are owed" in line for line in talk), output  # which stands in the item's log
+    assert not any("ray" in line.lower() for line in talk), output
     check_each_done_once(configs, tmp_path / "runs")
     attempts = [sum(event["event"] == "start" for event in run.events()) for run in runs_below(tmp_path / "runs")]
     assert sorted(attempts) == [1] * 5 + [2]  # what was begun on the lost node was gone on with
     assert time.monotonic() - began < 120
+
+
+IMPATIENT = """
+from labkit.cli.main import main
+from labkit.execute import ray_pool
+ray_pool._LOOK_S, ray_pool._NO_ROOM_S = 0.5, 4.0
+main()
+"""
+
+
+@pytest.mark.parametrize("cluster", [2], indirect=True)
+def test_who_waits_for_room_that_is_gone_is_told(cluster: TwoNodes, tmp_path: Path) -> None:
+    write_config(tmp_path / "a.yaml", LONG, num_rollouts=2000)
+    with subprocess.Popen(
+        [sys.executable, "-c", IMPATIENT, "run", "a.yaml", "--executor", "ray", "--address", cluster.address, "--cpus", "2"],
+        cwd=tmp_path, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    ) as process:  # fmt: skip
+        end = time.monotonic() + 60
+        while process.poll() is None and not runs_below(tmp_path / "runs") and time.monotonic() < end:
+            time.sleep(0.05)
+        cluster.take_one_away()
+        output = process.communicate(timeout=60)[0]
+    assert process.returncode == 3, output
+    assert output.count("has 2 CPUs and 0 GPUs any more; waiting 4 s for one") == 1
+    assert "ask for less: --cpus, --gpus" in output
 
 
 def test_one_started_for_the_command_ends_with_it(tmp_path: Path) -> None:

@@ -69,6 +69,10 @@ class QueueProgress:
         if entry.state == "failed":
             say(f"{entry.item.name}: {entry.message}\nlog: {entry.item.log_path}")
 
+    def noted(self, note: str) -> None:
+        """Something that a user should know."""
+        say(note)
+
     def ticked(self) -> None:
         """Time has passed."""
         raise_received()

@@ -19,12 +19,11 @@ from typing import IO
 from labkit.execute.devices import visible_gpus, worker_environment
 from labkit.execute.items import Item
 from labkit.execute.messages import Event, Outcome, Request
+from labkit.execute.tails import last_lines, log_tail, obituary
 
 _GOODBYE_S = 30.0
 """Seconds that workers have to end when they are told to; one in the middle of a long step is killed then."""
 _BLOCK_BYTES = 1 << 16
-_TAIL_BYTES = 4000
-_TAIL_LINES = 12
 
 
 @dataclass(slots=True)
@@ -127,9 +126,7 @@ class LocalPool:
             worker.process.stdin.flush()
 
     def _died(self, slot: int, worker: _Worker) -> Event:
-        message = _why(worker.process.returncode)
-        if tail := _tail(worker):
-            message += f"; its last words:\n{tail}"
+        message = obituary(_why(worker.process.returncode), _tail(worker))
         self._forget(slot, worker)
         return Event("ended", slot, outcome=Outcome("died", message=message, try_again=True, worker_is_whole=False))
 
@@ -194,12 +191,8 @@ def _why(code: int) -> str:
 
 def _tail(worker: _Worker) -> str:
     """The last lines of what a worker printed: in the log of its item, or else before it had one."""
-    text = b""
-    if worker.log is not None and worker.log.exists():
-        with worker.log.open("rb") as stream:
-            stream.seek(max(0, worker.log_bytes, worker.log.stat().st_size - _TAIL_BYTES))
-            text = stream.read()
-    if not text:
+    tail = "" if worker.log is None else log_tail(worker.log, worker.log_bytes)
+    if not tail:
         worker.own_output.seek(0)
-        text = worker.own_output.read()[-_TAIL_BYTES:]
-    return "\n".join(text.decode(errors="replace").splitlines()[-_TAIL_LINES:])
+        tail = last_lines(worker.own_output.read())
+    return tail

@@ -82,7 +82,7 @@ class Outcome:
 class Event:
     """Something a worker says, or that is noticed of it."""
 
-    kind: Literal["ready", "loaded", "run", "progress", "ended"]
+    kind: Literal["ready", "loaded", "run", "progress", "ended", "note"]
     slot: int = -1
     seconds: float = 0.0
     """Of `loaded`: how long loading took."""
@@ -93,6 +93,8 @@ class Event:
     done: int = 0
     total: int = 0
     """Of `progress`."""
+    note: str = ""
+    """Of `note`: something about all workers that a user should know."""
     outcome: Outcome | None = None
     """Of `ended`. A worker that died without an item has ended, too."""
 

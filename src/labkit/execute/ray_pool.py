@@ -19,6 +19,7 @@ from labkit.execute.items import Item
 from labkit.execute.messages import Event, Outcome, Request
 from labkit.execute.ray_worker import RayWorker
 from labkit.execute.signals import install_handlers, raise_received
+from labkit.execute.tails import log_tail, obituary
 from labkit.record.provenance import usable_cores
 from labkit.record.redaction import is_secret_name
 
@@ -26,6 +27,10 @@ HERE = "local"
 _LOOPBACK = "127.0.0.1"
 _ANSWER_S = 10.0
 """Seconds that a cluster has to answer."""
+_LOOK_S = 3.0
+"""Seconds between two looks whether any node could hold the workers that are waited for."""
+_NO_ROOM_S = 60.0
+"""Seconds that a node may take to come or to come back."""
 _PASSED_ON = ("HF_", "TRANSFORMERS_", "PYTORCH_", "TORCH_", "MKL_", "OMP_")
 """Prefixes of variables that workers get from the runner. Ray shows them to everybody on the cluster, so no secret is one."""
 
@@ -40,6 +45,10 @@ class _Worker:
     waits_for: Any
     """The reference that is there when it has done what it was asked last; None while it is idle."""
     is_ready: bool = False
+    log: Path | None = None
+    """Of the item that it works on."""
+    log_bytes: int = 0
+    """Size of that log when it was given the item."""
 
 
 class RayPool:
@@ -63,19 +72,18 @@ class RayPool:
         self._quiet.enter_context(redirect_stdout(nowhere))
         try:
             self._ray = _connected(address)
-            nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+            nodes = self._nodes()
             has_gpus = any(node.get("GPU", 0) for node in nodes)
             self._demand = cpus, (float(has_gpus) if gpus is None else gpus)
             self.num_slots = num_slots or _room(nodes, self._demand)
             if not _room(nodes, self._demand):
-                raise MachineError(
-                    f"no node of the cluster has {cpus:g} CPUs and {self._demand[1]:g} GPUs",
-                    "ask for less: --cpus, --gpus",
-                )
+                raise _no_room(self._demand)
         except BaseException:
             self._disconnect()
             raise
         self._workers: dict[int, _Worker] = {}
+        self._looked = 0.0
+        self._no_room_since: float | None = None
         self._actor_class = self._ray.remote(RayWorker)
 
     def fits(self, slot: int, item: Item) -> bool:
@@ -98,6 +106,7 @@ class RayPool:
     def give(self, slot: int, request: Request) -> None:
         """Hand a ready worker an item."""
         worker = self._workers[slot]
+        worker.log, worker.log_bytes = Path(request.log), request.log_bytes
         worker.waits_for = worker.actor.carry_out.remote(request.as_json())
 
     def wait(self, timeout_s: float) -> list[Event]:
@@ -113,8 +122,34 @@ class RayPool:
         except SystemError:
             raise_received()  # what a signal raised in there has lost its name
             raise
+        if not answered:
+            return self._look_for_room()
         slots = [slot for slot, worker in self._workers.items() if worker.waits_for in answered]
         return [event for slot in slots for event in self._answer(slot)]
+
+    def _look_for_room(self) -> list[Event]:
+        """Notice that only workers are waited for that no node can hold, since a node is lost.
+
+        Raises:
+            MachineError: it is so for a minute.
+        """
+        if any(worker.is_ready for worker in self._workers.values()) or time.monotonic() - self._looked < _LOOK_S:
+            return []
+        self._looked, nodes = time.monotonic(), self._nodes()
+        demands = [worker.demand for worker in self._workers.values()]
+        if any(_room(nodes, demand) for demand in demands):
+            self._no_room_since = None
+            return []
+        if self._no_room_since is None:
+            self._no_room_since = self._looked
+            return [Event("note", note=f"{_no_room(demands[0]).message} any more; waiting {_NO_ROOM_S:g} s for one")]
+        if self._looked - self._no_room_since >= _NO_ROOM_S:
+            raise _no_room(demands[0])
+        return []
+
+    def _nodes(self) -> list[dict[str, float]]:
+        """What each node that is there has in all."""
+        return [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
 
     def dismiss(self, slot: int) -> None:
         """Let a worker go, with the room that it takes on its node."""
@@ -153,8 +188,10 @@ class RayPool:
         return [Event("ready", slot)]
 
     def _gone(self, slot: int, error: Exception) -> Event:
+        worker = self._workers[slot]
         self.dismiss(slot)
-        message = f"its worker is gone: {_reason(error)}"
+        tail = "" if worker.log is None else log_tail(worker.log, worker.log_bytes)
+        message = obituary(f"its worker is gone: {_reason(error)}", tail)
         return Event("ended", slot, outcome=Outcome("died", message=message, try_again=True, worker_is_whole=False))
 
     def _demand_of(self, item: Item) -> Demand:
@@ -235,7 +272,18 @@ def _room(nodes: list[dict[str, float]], demand: Demand) -> int:
     )
 
 
+def _no_room(demand: Demand) -> MachineError:
+    cpus, gpus = demand
+    return MachineError(f"no node of the cluster has {cpus:g} CPUs and {gpus:g} GPUs", "ask for less: --cpus, --gpus")
+
+
 def _reason(error: Exception) -> str:
-    """Ray's words without their many lines."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines)[:300] or type(error).__name__
+    """Why a worker is gone. What Ray says of it are many lines about itself, except where the worker could not begin."""
+    text = str(error)
+    if "its node has died" in text or "node was terminated" in text:
+        return "the node that it was on is lost"
+    if "running low on memory" in text or "OOM" in text:
+        return "the memory of its node ran out"
+    if "Traceback" in text or "creation task" in text or "runtime_env" in text:
+        return text.strip().splitlines()[-1][:300]
+    return "it was killed or it crashed, or its node is lost"

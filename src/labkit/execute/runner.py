@@ -39,6 +39,9 @@ class Observer(Protocol):
     def ended(self, entry: Entry) -> None:
         """An item is done, or given up."""
 
+    def noted(self, note: str) -> None:
+        """Something that a user should know."""
+
     def ticked(self) -> None:
         """Time has passed."""
 
@@ -174,6 +177,8 @@ class Runner:
             entry.run = Path(event.run)
         elif event.kind == "progress" and entry is not None:
             entry.progress = (event.done, event.total)
+        elif event.kind == "note":
+            self.observer.noted(event.note)
         elif event.kind == "ended" and event.outcome is not None:
             self._ended(event.slot, event.outcome)
 
