@@ -27,11 +27,11 @@ from queues import (
     write_evaluations,
 )
 
-from labkit.record.run import Run
 from labkit.cli.run import summary
 from labkit.execute.lookup import Found
 from labkit.execute.order import find_order
 from labkit.execute.queue import Queue
+from labkit.record.run import Run
 from labkit.report.render import fitting_columns
 
 Labkit = Callable[..., subprocess.CompletedProcess[str]]
