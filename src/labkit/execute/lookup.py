@@ -112,7 +112,7 @@ def _maker(items: Sequence[Item], needs: Sequence[int]) -> int | None:
 def _superseded(item: Item, maker: Item, made: str, newest: str) -> str:
     return (
         f"{item.name} needs {item.config.model.id} as {maker.name} makes it, in {made}; "
-        f"by that name it would get the newer {newest}, which was asked otherwise"
+        f"by that name it would get the newer {newest}, which was made otherwise"
     )
 
 
