@@ -17,10 +17,11 @@ from labkit.config.commands import EvalConfig, TrainConfig
 from labkit.config.data import DataConfig
 from labkit.config.sections import ModelConfig
 from labkit.config.training import ArchitectureConfig, CharacterTokenizerConfig
+from labkit.execute.entries import MET
 from labkit.execute.items import Item
 from labkit.execute.lookup import Found
 from labkit.execute.order import Order
-from labkit.execute.queue import MET, Queue
+from labkit.execute.queue import Queue
 
 
 class Clock:

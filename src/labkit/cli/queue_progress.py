@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from labkit.cli.console import say, stderr_console
-from labkit.execute.queue import OPEN, Entry, Queue
+from labkit.execute.entries import OPEN, Entry
+from labkit.execute.queue import Queue
 from labkit.execute.signals import raise_received
 
 if TYPE_CHECKING:

@@ -13,11 +13,12 @@ import typer
 from labkit.cli.report import Json, Verbose
 
 if TYPE_CHECKING:
+    from labkit.execute.entries import Entry
     from labkit.execute.items import Item
     from labkit.execute.lookup import Found
     from labkit.execute.order import Order
     from labkit.execute.pool import Pool
-    from labkit.execute.queue import Entry, Queue
+    from labkit.execute.queue import Queue
     from labkit.execute.runner import Runner
     from labkit.report.table import Cell, Table
 
@@ -179,7 +180,7 @@ def summary(queue: Queue, runner: Runner | None, *, for_program: bool = False, o
 
 
 def _of_interest(rows: list[dict[str, Cell]]) -> list[dict[str, Cell]]:
-    from labkit.execute.queue import MET
+    from labkit.execute.entries import MET
 
     if len(rows) > _MOST_ROWS:
         return [row for row in rows if row["state"] not in MET]
@@ -207,7 +208,7 @@ def _workers(count: int) -> str:
 def _refuse_unfinished(queue: Queue) -> None:
     """Exit code 1 where not everything is done."""
     from labkit.errors import CheckFailed
-    from labkit.execute.queue import MET
+    from labkit.execute.entries import MET
 
     counts = queue.counts
     left = {state: count for state, count in counts.items() if count and state not in MET}

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Protocol
 
 from labkit.errors import MachineError
+from labkit.execute.entries import Entry, State
 from labkit.execute.items import Item
 from labkit.execute.messages import Event, Outcome, request_for
 from labkit.execute.pool import Pool
-from labkit.execute.queue import Entry, Queue, State
+from labkit.execute.queue import Queue
 from labkit.record.files import is_locked
 
 _TICK_S = 0.25
