@@ -66,7 +66,9 @@ def test_check_sees_a_hand_edit_and_a_removed_value(inside: Labkit, tmp_path: Pa
     done = inside("gencfg", "mine.yaml", "--check")
     assert done.returncode == 1
     assert "1 edited by hand:\n  configs/t0.4/seed1.yaml" in done.stderr
-    assert "changed: num_rollouts in 1" in done.stderr and "→ labkit gencfg mine.yaml mends it" in done.stderr
+    assert (
+        "changed: num_rollouts in 1" in done.stderr and "→ labkit gencfg mine.yaml --overwrite replaces" in done.stderr
+    )
     edited.write_bytes(before["configs/t0.4/seed1.yaml"])
     write_matrix(tmp_path, SWEEP.replace("[1, 2, 3]", "[1, 2]"))
     done = inside("gencfg", "mine.yaml", "--check")
@@ -141,7 +143,7 @@ def test_a_check_names_the_files_of_a_matrix_that_is_gone(inside: Labkit, tmp_pa
     inside("gencfg", "noise.yaml")
     done = inside("gencfg", "noise.yaml", "--check")
     assert done.returncode == 1 and "6 not made by the matrix any more:\n  mine/t0.4/seed1.yaml" in done.stderr
-    assert "of matrices whose file is not there any more: mine (mine.yaml)" in done.stderr
+    assert "of matrices that are there no more, or have another name: mine (mine.yaml)" in done.stderr
     assert inside("gencfg", "noise.yaml", "--prune").returncode == 0
     assert inside("gencfg", "noise.yaml", "--check").returncode == 0
 

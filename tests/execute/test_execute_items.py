@@ -44,7 +44,22 @@ def test_files_of_other_programs_stop_nothing_and_are_counted() -> None:
         Path(f"c/{name}.yaml").write_text(text, encoding="latin-1")
     items, notes = read_items([Path("c")], {})
     assert [item.name for item in items] == [str(config)]
-    assert notes == ["passed over, because they are no configs: c/documents.yaml and 6 more"]
+    named = ", ".join(f"c/{name}.yaml" for name in ("documents", "empty", "latin", "list", "number"))
+    assert notes == [f"passed over, because they are no configs: {named} and 2 more"]
+
+
+def test_a_key_that_is_nearly_command_is_no_other_program() -> None:
+    write_config(Path("c/good.yaml"), EVAL)
+    Path("c/odd.yaml").write_text("comand: sample\n")
+    error = complaint(Path("c"))
+    assert "c/odd.yaml has the key 'comand'" in str(error.message) and "command" in f"{error.message}{error.hint}"
+
+
+def test_a_mistyped_folder_is_guessed() -> None:
+    write_config(Path("configs/slow/good.yaml"), EVAL)
+    error = complaint(Path("configs/slwo"))
+    assert "there is no file or folder configs/slwo" in error.message
+    assert "did you mean configs/slow?" in f"{error.message}{error.hint}"
 
 
 @pytest.mark.parametrize(
@@ -87,7 +102,7 @@ def test_all_errors_are_said_at_once() -> None:
     error = complaint(Path("c"), Path("c/nothing.yaml"))
     for words in (
         "`tempratur` (file c/key.yaml)", "did you mean `temperature`?", "seed: ", "from file c/type.yaml",
-        "c/broken.yaml, line", "there is no config c/nothing.yaml",
+        "c/broken.yaml, line", "there is no file or folder c/nothing.yaml",
     ):  # fmt: skip
         assert words in error.message
     assert "good.yaml" not in error.message

@@ -79,6 +79,16 @@ def test_what_a_renamed_matrix_left_is_named_and_pruned(tmp_path: Path) -> None:
     assert manifest_is_current(planned(renamed, out))
 
 
+def test_what_a_matrix_made_under_another_name_is_named_and_pruned(tmp_path: Path) -> None:
+    path, out = write_matrix(tmp_path, NAMED), tmp_path / "out"
+    made(path, out)
+    path.write_text("name: other\n" + path.read_text())
+    plan = made(path, out)
+    assert (len(plan.paths("create")), len(plan.paths("stale"))) == (6, 6)
+    made(path, out, prune=True)
+    assert len(contents(out)) == 7 and manifest_is_current(planned(path, out))
+
+
 def test_a_matrix_that_is_there_loses_nothing_to_another(tmp_path: Path) -> None:
     first, out = write_matrix(tmp_path, NAMED), tmp_path / "out"
     made(first, out)

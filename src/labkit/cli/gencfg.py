@@ -205,15 +205,30 @@ def _refuse_drift(plan: Plan, command: str) -> None:
     if plan.orphans:
         gone = {name: plan.manifest.gone[name] for name in plan.orphans.values()}
         names = ", ".join(f"{name} ({path})" for name, path in sorted(gone.items()))
-        found.append(f"of matrices whose file is not there any more: {names}")
+        found.append(f"of matrices that are there no more, or have another name: {names}")
     if plan.changed_keys:
         found.append(_changes(plan))
     if not found and not manifest_is_current(plan):
         found.append("gencfg.json does not list the files that are there")
     if found:
-        hint = f"{command} mends it; --overwrite replaces what was edited, --prune removes what is left over"
+        hint = _remedies(plan, command)
         raise CheckFailed("\n".join([f"{plan.folder} is not what {plan.generated.file.shown} makes", *found]), hint)
     _say(f"{plan.generated.counted}: all as {plan.generated.file.shown} says")
+
+
+def _remedies(plan: Plan, command: str) -> str:
+    """What mends the differences that there are."""
+    flags: dict[str, tuple[str, State]] = {
+        "--overwrite": ("replaces what was edited", "edited"),
+        "--prune": ("removes what is left over", "stale"),
+        "--prune --overwrite": ("removes what is left over though it was edited", "stale and edited"),
+    }
+    words = [f"{flag} {does}" for flag, (does, state) in flags.items() if plan.paths(state)]
+    if plan.paths("foreign"):
+        words.append("what is in the way is to be moved, or taken up with --overwrite if labkit made it")
+    if plan.paths("create", "update") or not any(map(plan.paths, ("edited", "stale", "stale and edited"))):
+        return "; ".join([f"{command} mends it", *words])
+    return f"{command} {'; '.join(words)}"
 
 
 def _command(matrix: str, out: Path, extra: Sequence[str], only: Sequence[str]) -> str:

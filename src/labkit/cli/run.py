@@ -96,9 +96,10 @@ def _run(
     found = look_up(items, order)
     if dry_run:
         _say_what_would_be_done(items, order, found, as_json=as_json)
-        return
     if not keep_going:
         refuse_missing(items, order, found)
+    if dry_run:
+        return
     queue = Queue(items, order, found)
     pool = _pool(executor, address, jobs, cpus, gpus) if queue.unfinished else None
     runner = None if pool is None else _carry_out(queue, pool, log_bytes, since, retries, keep_going, as_json=as_json)
@@ -136,15 +137,16 @@ def _carry_out(
     from labkit.execute.runner import Runner
     from labkit.execute.signals import Terminated
 
-    with QueueProgress(queue, pool.num_slots) as progress:
-        runner = Runner(queue, pool, progress, log_bytes, retries=retries, keep_going=keep_going, since=since)
-        try:
+    progress = QueueProgress(queue, pool.num_slots)
+    runner = Runner(queue, pool, progress, log_bytes, retries=retries, keep_going=keep_going, since=since)
+    try:
+        with progress:
             runner.run()
-        except BaseException as error:
-            _print(queue, runner, as_json=as_json)
-            if isinstance(error, (KeyboardInterrupt, Terminated)):
-                say("interrupted; the same command does what is owed")
-            raise
+    except BaseException as error:
+        _print(queue, runner, as_json=as_json)
+        if isinstance(error, (KeyboardInterrupt, Terminated)):
+            say("interrupted; the same command does what is owed")
+        raise
     return runner
 
 
@@ -170,7 +172,10 @@ def summary(queue: Queue, runner: Runner | None, *, for_program: bool = False, o
     notes = [", ".join(f"{count} {state}" for state, count in sorted(queue.counts.items()) if count)]
     if runner is not None and runner.counts.num_loads:
         did = runner.counts
-        notes.append(f"models loaded {did.num_loads} times, in {did.load_s:.1f} s, by {_workers(did.num_workers)}")
+        notes.append(
+            f"models loaded {did.num_loads} time{'s' * (did.num_loads != 1)}, in {did.load_s:.1f} s, by "
+            f"{_workers(did.num_workers)}"
+        )
     rows = [_row(entry, whole=for_program) for entry in queue.entries]
     columns = ["item", "state", "run", "seconds", "load_s", "attempts", "message", "log"]
     if on_terminal:

@@ -18,6 +18,7 @@ from labkit.config.yaml_text import load_mapping
 from labkit.errors import ConfigError
 from labkit.record.run import slugify
 
+_MOST_NAMED = 5
 _ENDINGS = (".yaml", ".yml")
 _COMMAND_LINE = re.compile(rb"""^[{\s]*["']?command["']?\s*:""", re.MULTILINE)
 _LOGS_FOLDER = "logs"
@@ -102,8 +103,9 @@ def read_items(paths: Sequence[Path], environ: Mapping[str, str]) -> tuple[list[
     if errors:
         raise several(errors)
     if passed_over:
-        others = f" and {len(passed_over) - 1} more" if len(passed_over) > 1 else ""
-        notes.append(f"passed over, because they are no configs: {passed_over[0]}{others}")
+        others = f" and {len(passed_over) - _MOST_NAMED} more" if len(passed_over) > _MOST_NAMED else ""
+        some = ", ".join(map(str, passed_over[:_MOST_NAMED]))
+        notes.append(f"passed over, because they are no configs: {some}{others}")
     if not items:
         where = ", ".join(map(str, paths))
         raise ConfigError(
@@ -146,7 +148,7 @@ def _config_paths(paths: Iterable[Path], errors: list[str]) -> Iterator[tuple[Pa
     seen: set[Path] = set()
     for path in paths:
         try:
-            found = _files_below(path) if path.is_dir() else [find_template(path)]
+            found = _files_below(path) if path.is_dir() else [_file(path)]
         except ConfigError as error:
             errors.append(f"{error.message}: {error.hint}")
             continue
@@ -154,6 +156,20 @@ def _config_paths(paths: Iterable[Path], errors: list[str]) -> Iterator[tuple[Pa
             if (place := file.resolve()) not in seen:
                 seen.add(place)
                 yield file, not path.is_dir()
+
+
+def _file(path: Path) -> Path:
+    """A file that was named, or a template.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if path.exists() or len(path.parts) == 1 or path.parent == Path("templates"):
+        return find_template(path)
+    there = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
+    guess = nearest(path.name, there)
+    hint = f"did you mean {path.parent / guess}?" if guess else "check the path"
+    raise ConfigError(f"there is no file or folder {path}", hint)
 
 
 def _files_below(folder: Path) -> list[Path]:
@@ -178,6 +194,9 @@ def _read(path: Path, named: bool, schemas: _Schemas) -> Item | None:
     command = values.get("command")
     if not isinstance(command, str) or command not in COMMANDS:
         guess = nearest(str(command), COMMANDS)
+        misspelt = [key for key in values if command is None and nearest(key, ["command"])]
+        if misspelt:
+            raise ConfigError(f"{path} has the key {misspelt[0]!r}", "did you mean 'command'?")
         if not named and guess is None:
             return None
         says = "has no `command:`" if command is None else f"is for the command {command!r}"

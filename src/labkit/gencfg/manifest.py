@@ -96,7 +96,9 @@ def read_manifest(folder: Path, file: MatrixFile, *, take_over: bool = False) ->
         )
     own = entries.pop(file.name, {})
     others = {path: (matrix, entry) for matrix, theirs in entries.items() for path, entry in theirs.items()}
-    gone = {name: content[name]["made_from"] for name in entries if not _is_there(content[name]["made_from"], folder)}
+    made_from = {name: content[name]["made_from"] for name in entries}
+    # Of a file that says another name now, what it made under the old one is nobody's either.
+    gone = {name: other for name, other in made_from.items() if other == origin or not _is_there(other, folder)}
     return Manifest(folder, file.name, origin, own, others, gone, content)
 
 
