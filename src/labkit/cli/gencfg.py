@@ -226,7 +226,7 @@ def _remedies(plan: Plan, command: str) -> str:
     words = [f"{flag} {does}" for flag, (does, state) in flags.items() if plan.paths(state)]
     if plan.paths("foreign"):
         words.append("what is in the way is to be moved, or taken up with --overwrite if labkit made it")
-    if plan.paths("create", "update") or not any(map(plan.paths, ("edited", "stale", "stale and edited"))):
+    if plan.paths("create", "update") or not plan.paths("edited", "stale", "stale and edited"):
         return "; ".join([f"{command} mends it", *words])
     return f"{command} {'; '.join(words)}"
 
