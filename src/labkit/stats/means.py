@@ -9,6 +9,11 @@ import numpy.typing as npt
 from scipy.special import stdtrit
 
 
+def student_half_width(values: npt.NDArray[np.float64], level: float = 0.95) -> float:
+    """`t s / sqrt(n)` with n - 1 degrees of freedom, for n of at least 2."""
+    return float(stdtrit(values.size - 1, 0.5 + level / 2)) * float(values.std(ddof=1)) / math.sqrt(values.size)
+
+
 def student_mean(values: npt.ArrayLike, level: float = 0.95, *, least: float = -math.inf) -> tuple[float, float] | None:
     """Student's t interval of a mean: `mean ± t s / sqrt(n)`, with n - 1 degrees of freedom.
 
@@ -29,5 +34,5 @@ def student_mean(values: npt.ArrayLike, level: float = 0.95, *, least: float = -
     if array.size == 1:
         return None
     mean = float(array.mean())
-    half = float(stdtrit(array.size - 1, 0.5 + level / 2)) * float(array.std(ddof=1)) / math.sqrt(array.size)
+    half = student_half_width(array, level)
     return max(least, mean - half), mean + half

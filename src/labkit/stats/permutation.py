@@ -1,0 +1,167 @@
+"""Paired permutation tests: were the two conditions the same, their labels could be swapped item by item."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from labkit.stats.clusters import cluster_sums
+
+FloatArray = npt.NDArray[np.float64]
+
+MOST_PATTERNS = 1 << 20
+LARGEST_UNIT = 120
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Permutation:
+    """A permutation test of a difference."""
+
+    value: float
+    """The difference that was observed."""
+    p_value: float
+    """Two-sided."""
+    num_patterns: int
+    """Different patterns of labels there are, or drawn ones."""
+    exact: bool
+
+
+def swap_permutation(
+    numerators_a: npt.ArrayLike,
+    denominators_a: npt.ArrayLike,
+    numerators_b: npt.ArrayLike,
+    denominators_b: npt.ArrayLike,
+    *,
+    num_samples: int = 100_000,
+    seed: int = 0,
+) -> Permutation:
+    """Test of the difference b - a of two ratios of sums, the labels swapped within whole clusters.
+
+    Under the null hypothesis a cluster's two pairs of sums are exchangeable. The p-value is the share of patterns of
+    swaps whose difference is at least as large, either way (Good 2005, Permutation Tests, section 3.6; the clusters
+    as in Miller 2024). Clusters with the same sums in both conditions change nothing and are left out. All patterns
+    are counted up to 2^20 of them (with their mirror images 21 clusters that differ); beyond, `num_samples` are drawn,
+    and the p-value is (1 + hits) / (1 + samples). A pattern that leaves one ratio undefined counts as large.
+
+    Args:
+        numerators_a, denominators_a: (T,) sums over each cluster in one condition
+        numerators_b, denominators_b: (T,) in the other, the clusters in the same order
+        num_samples: patterns drawn where they are too many to count
+        seed: of those draws
+
+    Raises:
+        ValueError: as `cluster_sums` for either, other clusters in b than in a, or no samples.
+    """
+    a, b = np.stack(cluster_sums(numerators_a, denominators_a)), np.stack(cluster_sums(numerators_b, denominators_b))
+    if a.shape != b.shape:
+        raise ValueError(f"{a.shape[1]} clusters against {b.shape[1]}: a paired comparison needs the same ones in both")
+    if num_samples < 1:
+        raise ValueError("a sampled test needs at least one sample")
+    moves = (b - a)[:, (a != b).any(axis=0)]  # (2, M) what swapping a cluster adds to the sums of a
+    total_a, total_b = a.sum(axis=1), b.sum(axis=1)
+    value = float(total_b[0] / total_b[1] - total_a[0] / total_a[1])
+    # Swapping the complement only turns the sign, so one cluster can stay.
+    free = max(0, moves.shape[1] - 1)
+    exact = 1 << free <= MOST_PATTERNS
+    if exact:
+        large = _count_large(_all_subset_sums(moves[:, :free]), total_a, total_b, value)
+        return Permutation(value, large / (1 << free), 1 << moves.shape[1], True)
+    large, generator, step = 0, np.random.default_rng(seed), max(1, CHUNK // moves.shape[1])
+    for begin in range(0, num_samples, step):
+        size = (min(step, num_samples - begin), moves.shape[1])
+        swapped = generator.integers(0, 2, size, dtype=np.int8).astype(np.float64)
+        large += _count_large((swapped @ moves.T).T, total_a, total_b, value)
+    return Permutation(value, (1 + large) / (1 + num_samples), num_samples, False)
+
+
+def _all_subset_sums(moves: FloatArray) -> FloatArray:
+    """(2, 2^M) sums over every subset of the columns."""
+    sums = np.zeros((2, 1))
+    for move in moves.T:
+        sums = np.concatenate([sums, sums + move[:, None]], axis=1)
+    return sums
+
+
+def _count_large(moved: FloatArray, total_a: FloatArray, total_b: FloatArray, value: float) -> int:
+    """How many patterns have a difference of at least `value`, up to rounding."""
+    top_a, bottom_a = total_a[:, None] + moved
+    top_b, bottom_b = total_b[:, None] - moved
+    defined = (bottom_a > 0) & (bottom_b > 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        difference = np.abs(top_b / bottom_b - top_a / bottom_a)
+    return int(np.count_nonzero(~defined | (difference >= abs(value) - 1e-9)))
+
+
+def sign_flip_permutation(differences: npt.ArrayLike, *, num_samples: int = 10_000, seed: int = 0) -> Permutation:
+    """Test of a mean of paired differences, the sign of each turned at random (Fisher 1935, section 21).
+
+    Exact when the differences are whole multiples of 1 / u for some u up to 120, as differences of accuracies over u
+    rollouts are, and when at most 21 of them are not 0. For multiples the distribution of the sum comes from its
+    Fourier transform, a product of cosines, to 1e-12; for differences of -1, 0 and 1 this is McNemar's exact test.
+    Otherwise `num_samples` patterns of signs are drawn and the p-value is (1 + hits) / (1 + samples).
+
+    Args:
+        differences: (P,) one a prompt; zeros change nothing
+        num_samples: patterns drawn where the test cannot be exact
+        seed: of those draws
+
+    Raises:
+        ValueError: no differences, one that is not finite, or no samples.
+    """
+    array = np.asarray(differences, dtype=np.float64)
+    if array.ndim != 1 or not array.size or not np.isfinite(array).all():
+        raise ValueError("a sign-flip test needs at least one difference, all of them finite")
+    if num_samples < 1:
+        raise ValueError("a sampled test needs at least one sample")
+    value = float(array.mean())
+    sizes = np.abs(array[np.abs(array) > 1e-12])
+    if not sizes.size:
+        return Permutation(value, 1.0, 1, True)
+    observed, num_patterns = abs(float(array.sum())), 1 << min(sizes.size, 1023)
+    if (whole := _as_whole_numbers(sizes)) is not None:
+        steps, unit = whole
+        return Permutation(value, _lattice_p(steps, round(observed * unit)), num_patterns, True)
+    if 1 << (sizes.size - 1) <= MOST_PATTERNS:
+        sums = np.zeros(1)
+        for size in sizes[1:]:
+            sums = np.concatenate([sums - size, sums + size])
+        large = int(np.count_nonzero(np.abs(sums + sizes[0]) >= observed - 1e-9))
+        return Permutation(value, large / sums.size, num_patterns, True)
+    large, generator, rows = 0, np.random.default_rng(seed), max(1, CHUNK // sizes.size)
+    for begin in range(0, num_samples, rows):
+        shape = (min(rows, num_samples - begin), sizes.size)
+        signs = generator.integers(0, 2, shape, dtype=np.int8).astype(np.float64)
+        large += int(np.count_nonzero(np.abs(2 * (signs @ sizes) - sizes.sum()) >= observed - 1e-9))
+    return Permutation(value, (1 + large) / (1 + num_samples), num_samples, False)
+
+
+def _as_whole_numbers(sizes: FloatArray) -> tuple[npt.NDArray[np.int64], int] | None:
+    """The sizes in the largest unit 1 / u that they are whole multiples of, and u."""
+    distinct = np.unique(sizes.round(12))
+    # The test costs as much as the sum has values.
+    if distinct[-1] * sizes.size > 1 << 20:
+        return None
+    for unit in range(1, LARGEST_UNIT + 1):
+        scaled = distinct * unit
+        if np.abs(scaled - scaled.round()).max() < 1e-9:
+            return np.rint(sizes * unit).astype(np.int64), unit
+    return None
+
+
+def _lattice_p(steps: npt.NDArray[np.int64], observed: int) -> float:
+    """Chance that the sum of steps with random signs is at least `observed` away from 0."""
+    distinct, counts = np.unique(steps, return_counts=True)
+    total = int(steps.sum())
+    # u = sum of the steps with a positive sign, 0 … total; the sum of all is 2 u - total.
+    length = total + 1
+    angle = 2 * np.pi / length * np.arange(length // 2 + 1)
+    transform = np.ones(len(angle), dtype=np.complex128)
+    for step, count in zip(distinct, counts, strict=True):
+        transform *= ((1 + np.exp(-1j * angle * step)) / 2) ** int(count)
+    chances = np.maximum(np.fft.irfft(transform, length), 0.0)
+    far = np.abs(2 * np.arange(length) - total) >= observed
+    # No pattern is rarer than the one observed and its mirror image.
+    return float(min(1.0, max(chances[far].sum(), 2.0 ** max(1 - steps.size, -1022))))
