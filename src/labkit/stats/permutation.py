@@ -12,7 +12,7 @@ from labkit.stats.clusters import cluster_sums
 FloatArray = npt.NDArray[np.float64]
 
 MOST_PATTERNS = 1 << 20
-LARGEST_UNIT = 120
+LARGEST_UNIT = 240
 CHUNK = 1 << 20
 
 
@@ -71,10 +71,15 @@ def swap_permutation(
         return Permutation(value, large / (1 << free), 1 << moves.shape[1], True)
     large, generator, step = 0, np.random.default_rng(seed), max(1, CHUNK // moves.shape[1])
     for begin in range(0, num_samples, step):
-        size = (min(step, num_samples - begin), moves.shape[1])
-        swapped = generator.integers(0, 2, size, dtype=np.int8).astype(np.float64)
+        swapped = _coins(generator, min(step, num_samples - begin), moves.shape[1])
         large += _count_large((swapped @ moves.T).T, total_a, total_b, value)
     return Permutation(value, (1 + large) / (1 + num_samples), num_samples, False)
+
+
+def _coins(generator: np.random.Generator, num_rows: int, num_columns: int) -> FloatArray:
+    """(num_rows, num_columns) of 0 and 1, each with chance one half; every random bit is used."""
+    drawn = generator.integers(0, 256, (num_rows, -(-num_columns // 8)), dtype=np.uint8)
+    return np.unpackbits(drawn, axis=1)[:, :num_columns].astype(np.float64)
 
 
 def _all_subset_sums(moves: FloatArray) -> FloatArray:
@@ -98,7 +103,7 @@ def _count_large(moved: FloatArray, total_a: FloatArray, total_b: FloatArray, va
 def sign_flip_permutation(differences: npt.ArrayLike, *, num_samples: int = 10_000, seed: int = 0) -> Permutation:
     """Test of a mean of paired differences, the sign of each turned at random (Fisher 1935, section 21).
 
-    Exact when the differences are whole multiples of 1 / u for some u up to 120, as differences of accuracies over u
+    Exact when the differences are whole multiples of 1 / u for some u up to 240, as differences of accuracies over u
     rollouts are, and when at most 21 of them are not 0. For multiples the distribution of the sum comes from its
     Fourier transform, a product of cosines, to 1e-12; for differences of -1, 0 and 1 this is McNemar's exact test.
     Otherwise `num_samples` patterns of signs are drawn and the p-value is (1 + hits) / (1 + samples).
@@ -132,8 +137,7 @@ def sign_flip_permutation(differences: npt.ArrayLike, *, num_samples: int = 10_0
         return Permutation(value, large / sums.size, num_patterns, True)
     large, generator, rows = 0, np.random.default_rng(seed), max(1, CHUNK // sizes.size)
     for begin in range(0, num_samples, rows):
-        shape = (min(rows, num_samples - begin), sizes.size)
-        signs = generator.integers(0, 2, shape, dtype=np.int8).astype(np.float64)
+        signs = _coins(generator, min(rows, num_samples - begin), sizes.size)
         large += int(np.count_nonzero(np.abs(2 * (signs @ sizes) - sizes.sum()) >= observed - 1e-9))
     return Permutation(value, (1 + large) / (1 + num_samples), num_samples, False)
 
@@ -155,13 +159,19 @@ def _lattice_p(steps: npt.NDArray[np.int64], observed: int) -> float:
     """Chance that the sum of steps with random signs is at least `observed` away from 0."""
     distinct, counts = np.unique(steps, return_counts=True)
     total = int(steps.sum())
-    # u = sum of the steps with a positive sign, 0 … total; the sum of all is 2 u - total.
+    # u, the sum of the steps with a positive sign, is 0 … total, and the sum of all is 2 u - total. The transform of u
+    # is a product of cosines, times a phase; every angle is one of 2 length, so that a table holds all.
     length = total + 1
-    angle = 2 * np.pi / length * np.arange(length // 2 + 1)
-    transform = np.ones(len(angle), dtype=np.complex128)
+    frequency = np.arange(length // 2 + 1)
+    cosines = np.cos(np.pi / length * np.arange(2 * length))
+    logs = np.log(np.maximum(np.abs(cosines), 1e-300))
+    size, negative = np.zeros(len(frequency)), np.zeros(len(frequency), dtype=np.int64)
     for step, count in zip(distinct, counts, strict=True):
-        transform *= ((1 + np.exp(-1j * angle * step)) / 2) ** int(count)
-    chances = np.maximum(np.fft.irfft(transform, length), 0.0)
+        place = frequency * step % (2 * length)
+        size += count * logs[place]
+        negative += count * (cosines[place] < 0)
+    phase = np.exp(-1j * np.pi * (frequency * total % (2 * length)) / length)
+    chances = np.maximum(np.fft.irfft(np.exp(size) * (1 - 2 * (negative % 2)) * phase, length), 0.0)
     far = np.abs(2 * np.arange(length) - total) >= observed
     # No pattern is rarer than the one observed and its mirror image.
     return float(min(1.0, max(chances[far].sum(), 2.0 ** max(1 - steps.size, -1022))))
