@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labkit.stats import pass_at_k, pass_at_k_rates, powers_of_two, wilson_mean
+from labkit.stats import g_pass_at_k, pass_at_k, pass_at_k_rates, pass_hat_k, powers_of_two, wilson_mean
 
 
 @pytest.mark.parametrize("n", range(1, 10))
@@ -19,6 +19,32 @@ def test_it_is_the_share_of_draws_that_hold_a_correct_rollout(n: int) -> None:
         for k in range(1, n + 1):
             draws = list(combinations(correct, k))
             assert pass_at_k(n, c, k) == pytest.approx(sum(map(any, draws)) / len(draws), abs=1e-12), (n, c, k)
+
+
+@pytest.mark.parametrize("n", range(1, 10))
+def test_all_or_enough_of_the_draw(n: int) -> None:
+    for c in range(n + 1):
+        correct = [position < c for position in range(n)]
+        for k in range(1, n + 1):
+            draws = [sum(draw) for draw in combinations(correct, k)]
+            assert pass_hat_k(n, c, k) == pytest.approx(draws.count(k) / len(draws), abs=1e-12), (n, c, k)
+            for threshold in (0.01, 0.2, 0.5, 0.6, 0.75, 1.0):
+                enough = sum(hits >= max(1, threshold * k - 1e-9) for hits in draws) / len(draws)
+                assert g_pass_at_k(n, c, k, threshold) == pytest.approx(enough, abs=1e-12), (n, c, k, threshold)
+
+
+def test_between_any_and_all() -> None:
+    n, c = np.array([16, 16, 200]), np.array([0, 5, 120])
+    assert g_pass_at_k(n, c, 8, 1 / 8) == pytest.approx(pass_at_k(n, c, 8), abs=1e-12)
+    assert g_pass_at_k(n, c, 8, 1.0) == pytest.approx(pass_hat_k(n, c, 8), abs=1e-12)
+    assert (pass_hat_k(n, c, 8) <= g_pass_at_k(n, c, 8, 0.5) + 1e-12).all()
+    assert isinstance(pass_hat_k(5, 2, 1), float) and isinstance(g_pass_at_k(5, 2, 1, 0.5), float)
+    assert pass_hat_k(1000, 999, 2) == pytest.approx(0.998)
+    for threshold in (0.0, 1.5):
+        with pytest.raises(ValueError, match="threshold"):
+            g_pass_at_k(5, 2, 1, threshold)
+    with pytest.raises(ValueError, match=r"pass\^k needs"):
+        pass_hat_k(5, 2, 0)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from labkit.stats import wilson, wilson_mean
+from labkit.stats import clopper_pearson, newcombe, wilson, wilson_mean
 
 VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=60)
 
@@ -111,3 +111,41 @@ def test_it_covers_the_true_mean_about_19_times_in_20(a: float, b: float, num_pr
         covered += low <= a / (a + b) <= high
     # 1,500 trials of 0.95 have a standard deviation of 0.0056.
     assert 0.933 <= covered / 1500 <= 0.972
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 1), (1, 1), (3, 7), (36, 100), (1, 4096)])
+@pytest.mark.parametrize("level", [0.9, 0.95, 0.99])
+def test_the_exact_interval_agrees_with_scipy(successes: int, n: int, level: float) -> None:
+    theirs = binomtest(successes, n).proportion_ci(level, method="exact")
+    low, high = clopper_pearson(successes, n, level)
+    assert (low, high) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
+    for bad in ((successes, 0), (n + 1, n), (-1, n)):
+        with pytest.raises(ValueError, match="trial"):
+            clopper_pearson(*bad)
+
+
+@pytest.mark.parametrize(
+    ("a", "n_a", "b", "n_b", "low", "high"),
+    # The examples of Newcombe 1998, method 10, as published.
+    [
+        (48, 80, 56, 70, 0.0524, 0.3339),
+        (3, 10, 9, 10, 0.1705, 0.8090),
+        (0, 29, 5, 56, -0.0381, 0.1926),
+        (0, 10, 10, 10, 0.6075, 1.0000),
+    ],
+)
+def test_newcombe_reference_values(a: int, n_a: int, b: int, n_b: int, low: float, high: float) -> None:
+    assert newcombe(a, n_a, b, n_b) == pytest.approx((b / n_b - a / n_a, low, high), abs=6e-5)
+    assert newcombe(b, n_b, a, n_a)[1:] == pytest.approx((-high, -low), abs=6e-5)
+
+
+def test_newcombe_covers_the_true_difference_about_19_times_in_20() -> None:
+    random = np.random.default_rng(3)
+    covered = 0
+    for a, b in zip(random.binomial(30, 0.2, 2000), random.binomial(45, 0.35, 2000), strict=True):
+        _, low, high = newcombe(a, 30, b, 45)
+        covered += low <= 0.15 <= high
+    # 2,000 trials of 0.95 have a standard deviation of 0.005.
+    assert 0.935 <= covered / 2000 <= 0.975
+    with pytest.raises(ValueError, match="at least one trial"):
+        newcombe(0, 0, 1, 2)

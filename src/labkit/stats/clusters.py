@@ -44,7 +44,7 @@ def linearised_ratio(numerators: FloatArray, denominators: FloatArray) -> tuple[
     """Ratio R of the totals, and each cluster's part of its error: `(d - R e) / mean(e)`, (T,), which sums to 0.
 
     The standard error of R is that of the mean of these parts (Taylor linearisation; Cochran 1977, Sampling
-    Techniques, section 6.3).
+    Techniques, chapter 6).
     """
     ratio = float(numerators.sum() / denominators.sum())
     return ratio, (numerators - ratio * denominators) / denominators.mean()
@@ -75,7 +75,7 @@ def cluster_rate(successes: npt.ArrayLike, trials: npt.ArrayLike, level: float =
     """Share of successes with a standard error over clusters, design effect, and an interval.
 
     The standard error is `sqrt(T / (T-1) sum_t (d_t - R e_t)^2) / sum_t e_t`, which is the clustered one of Miller 2024
-    (arXiv 2411.00640, equation 4) with the small-sample factor and the linearised one of a ratio of sums. The
+    (arXiv 2411.00640, section 2.2) with the small-sample factor and the linearised one of a ratio of sums. The
     interval is Wilson's at the effective size, scaled by the squared ratio of the normal to the t quantile with
     T - 1 degrees of freedom (Korn & Graubard 1998); it stays in [0, 1]. Where all clusters agree there is no spread to
     learn from, and each cluster counts as one trial.
@@ -122,7 +122,7 @@ def clustered_mean(
 ) -> tuple[float, float, tuple[float, float] | None]:
     """Mean of single observations with its standard error and t interval, both over clusters.
 
-    Miller 2024 (arXiv 2411.00640, equation 4) with the factor T / (T - 1), for values of any kind.
+    Miller 2024 (arXiv 2411.00640, section 2.2) with the factor T / (T - 1), for values of any kind.
 
     Args:
         values: (M,)

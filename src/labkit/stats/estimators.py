@@ -88,7 +88,7 @@ def g_pass_at_k(
 ) -> float | FloatArray:
     """G-Pass@k: chance that at least `ceil(threshold k)` of `k` rollouts, drawn without replacement, are correct.
 
-    The upper tail of the hypergeometric distribution, Liu et al. 2024 (arXiv 2412.13147, equation 3). A threshold of
+    The upper tail of the hypergeometric distribution, Liu et al. 2024 (arXiv 2412.13147). A threshold of
     1 / k gives pass@k, one of 1 gives pass^k.
 
     Args:

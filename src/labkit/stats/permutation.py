@@ -41,8 +41,8 @@ def swap_permutation(
     """Test of the difference b - a of two ratios of sums, the labels swapped within whole clusters.
 
     Under the null hypothesis a cluster's two pairs of sums are exchangeable. The p-value is the share of patterns of
-    swaps whose difference is at least as large, either way (Good 2005, Permutation Tests, section 3.6; the clusters
-    as in Miller 2024). Clusters with the same sums in both conditions change nothing and are left out. All patterns
+    swaps whose difference is at least as large, either way (Good 2005, Permutation, Parametric and Bootstrap
+    Tests of Hypotheses). Clusters with the same sums in both conditions change nothing and are left out. All patterns
     are counted up to 2^20 of them (with their mirror images 21 clusters that differ); beyond, `num_samples` are drawn,
     and the p-value is (1 + hits) / (1 + samples). A pattern that leaves one ratio undefined counts as large.
 
