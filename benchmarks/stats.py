@@ -71,9 +71,10 @@ def main() -> None:
             wilson_mean(votes[:, KS.index(k)])
         p_values = [paired_difference(mean, votes[:, -1]).p_value]
         for scores in (energy, likelihood):
-            for k in KS:
-                wilson_mean(np.asarray(best_of_n(scores, correct, k)))
-            chosen = best_of_n(scores, correct, NUM_CANDIDATES)
+            by_k = np.asarray(best_of_n(scores, correct, KS))
+            for column in by_k.T:
+                wilson_mean(column)
+            chosen = by_k[:, -1]
             within_item_auc(scores, correct)
             selection_efficiency(chosen, mean, oracle)
             p_values += [paired_difference(other, chosen).p_value for other in (mean, votes[:, -1])]

@@ -51,6 +51,9 @@ def test_it_is_the_mean_over_all_subsets_of_every_ranking(n: int, num_rankings: 
         expected = by_enumeration(scores, correct, k)
         assert np.abs(best_of_n(scores, correct, k) - expected).max() < 1e-12
         assert best_of_n(scores[-1], correct[-1], k) == pytest.approx(expected[-1], abs=1e-12)
+    several = best_of_n(scores, correct, [1, n])
+    assert np.array_equal(several, np.stack([best_of_n(scores, correct, 1), best_of_n(scores, correct, n)], axis=1))
+    assert np.array_equal(best_of_n(scores[0], correct[0], [1, n]), np.asarray(several)[0])
 
 
 @settings(max_examples=60)

@@ -13,7 +13,6 @@ FloatArray = npt.NDArray[np.float64]
 
 MOST_PATTERNS = 1 << 20
 LARGEST_UNIT = 240
-CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +68,25 @@ def swap_permutation(
     if exact:
         large = _count_large(_all_subset_sums(moves[:, :free]), total_a, total_b, value)
         return Permutation(value, large / (1 << free), 1 << moves.shape[1], True)
-    large, generator, step = 0, np.random.default_rng(seed), max(1, CHUNK // moves.shape[1])
-    for begin in range(0, num_samples, step):
-        swapped = _coins(generator, min(step, num_samples - begin), moves.shape[1])
-        large += _count_large((swapped @ moves.T).T, total_a, total_b, value)
+    large = _count_large(_random_subset_sums(moves, num_samples, seed), total_a, total_b, value)
     return Permutation(value, (1 + large) / (1 + num_samples), num_samples, False)
 
 
-def _coins(generator: np.random.Generator, num_rows: int, num_columns: int) -> FloatArray:
-    """(num_rows, num_columns) of 0 and 1, each with chance one half; every random bit is used."""
-    drawn = generator.integers(0, 256, (num_rows, -(-num_columns // 8)), dtype=np.uint8)
-    return np.unpackbits(drawn, axis=1)[:, :num_columns].astype(np.float64)
+def _random_subset_sums(moves: FloatArray, num_samples: int, seed: int) -> FloatArray:
+    """(C, num_samples) sums of the columns of `moves` (C, M) over random subsets, each column in with chance one half.
+
+    Eight columns at a time: a random byte is a subset of them, and its sum stands in a table of 256.
+    """
+    num_groups = -(-moves.shape[1] // 8)
+    padded = np.zeros((moves.shape[0], 8 * num_groups))
+    padded[:, : moves.shape[1]] = moves
+    bits = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)  # (256, 8)
+    tables = padded.reshape(-1, num_groups, 8) @ bits.T  # (C, num_groups, 256)
+    generator = np.random.default_rng(seed)
+    sums = np.zeros((moves.shape[0], num_samples))
+    for group in range(num_groups):
+        sums += tables[:, group, generator.integers(0, 256, num_samples, dtype=np.uint8)]
+    return sums
 
 
 def _all_subset_sums(moves: FloatArray) -> FloatArray:
@@ -135,10 +142,8 @@ def sign_flip_permutation(differences: npt.ArrayLike, *, num_samples: int = 10_0
             sums = np.concatenate([sums - size, sums + size])
         large = int(np.count_nonzero(np.abs(sums + sizes[0]) >= observed - 1e-9))
         return Permutation(value, large / sums.size, num_patterns, True)
-    large, generator, rows = 0, np.random.default_rng(seed), max(1, CHUNK // sizes.size)
-    for begin in range(0, num_samples, rows):
-        signs = _coins(generator, min(rows, num_samples - begin), sizes.size)
-        large += int(np.count_nonzero(np.abs(2 * (signs @ sizes) - sizes.sum()) >= observed - 1e-9))
+    positive = _random_subset_sums(sizes[None], num_samples, seed)[0]
+    large = int(np.count_nonzero(np.abs(2 * positive - sizes.sum()) >= observed - 1e-9))
     return Permutation(value, (1 + large) / (1 + num_samples), num_samples, False)
 
 

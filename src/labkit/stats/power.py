@@ -67,7 +67,8 @@ def rates_sample_size(
 ) -> int:
     """Independent trials in each arm to tell two rates apart.
 
-    Fleiss, Levin & Paik 2003 (Statistical Methods for Rates and Proportions, chapter 4): the variance pooled under the null hypothesis and not under the alternative.
+    Fleiss, Levin & Paik 2003 (Statistical Methods for Rates and Proportions, chapter 4): the variance pooled under the
+    null hypothesis and not under the alternative.
 
     Args:
         rate_a, rate_b: in [0, 1], and different

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +19,7 @@ BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
 
 
-@overload
-def best_of_n(scores: list[float], correct: list[bool], k: int) -> float: ...
-@overload
-def best_of_n(scores: npt.ArrayLike, correct: npt.ArrayLike, k: int) -> float | FloatArray: ...
-def best_of_n(scores: npt.ArrayLike, correct: npt.ArrayLike, k: int) -> float | FloatArray:
+def best_of_n(scores: npt.ArrayLike, correct: npt.ArrayLike, k: int | Sequence[int]) -> float | FloatArray:
     """Expected accuracy of the candidate with the lowest score among `k` drawn without replacement.
 
     Candidates with equal scores are chosen among at random. With the N candidates sorted by score, a the size of a
@@ -35,26 +31,35 @@ def best_of_n(scores: npt.ArrayLike, correct: npt.ArrayLike, k: int) -> float | 
     Args:
         scores: (N,) of one prompt or (P, N) of P prompts, lower is better; infinity for what must come last
         correct: same shape
-        k: candidates drawn
+        k: candidates drawn; several give a last axis K
 
     Returns:
-        A value in [0, 1], or an array (P,) of them.
+        A value in [0, 1] for one prompt and one k, otherwise an array (P,), (K,) or (P, K) of them.
 
     Raises:
         ValueError: k < 1 or k > N, shapes that differ, or a score of NaN, which is neither better nor worse.
     """
     table, verdicts = _table(scores, correct)
     num_candidates = table.shape[1]
-    if k < 1:
-        raise ValueError(f"k is {k}; best-of-k needs k of at least 1")
-    if k > num_candidates:
-        raise ValueError(f"k is {k}, but a prompt has only {num_candidates} candidates")
+    ks = [int(each) for each in np.atleast_1d(k)]
+    for each in ks:
+        if each < 1:
+            raise ValueError(f"k is {each}; best-of-k needs k of at least 1")
+        if each > num_candidates:
+            raise ValueError(f"k is {each}, but a prompt has only {num_candidates} candidates")
     accuracy = _accuracy_of_ties(table, verdicts)  # (P, N), best first
     steps = np.diff(accuracy, axis=1)  # (P, N - 1)
-    # Dot product row by row: a matrix product may sum in another order, and then equal candidates differ.
-    values = accuracy[:, 0] + (steps * chance_of_none(num_candidates, k)[1:num_candidates]).sum(axis=1)
+    values = np.empty((len(table), len(ks)))
+    for place, each in enumerate(ks):
+        # Summed row by row: a matrix product may sum in another order, and then what is exact no longer is.
+        values[:, place] = accuracy[:, 0] + (steps * chance_of_none(num_candidates, each)[1:num_candidates]).sum(axis=1)
     values = np.clip(values, 0.0, 1.0)
-    return float(values[0]) if np.ndim(scores) == 1 else values
+    values = values[:, 0] if np.ndim(k) == 0 else values
+    return _unwrap(values[0]) if np.ndim(scores) == 1 else values
+
+
+def _unwrap(value: FloatArray) -> float | FloatArray:
+    return float(value) if np.ndim(value) == 0 else value
 
 
 def _table(scores: npt.ArrayLike, correct: npt.ArrayLike) -> tuple[FloatArray, BoolArray]:
