@@ -13,6 +13,7 @@ from labkit.stats.clusters import (
 )
 from labkit.stats.comparison import PairedDifference, benjamini_hochberg, holm, paired_difference
 from labkit.stats.contingency import fisher_exact, mcnemar_exact, two_proportion_z
+from labkit.stats.drift import ChangePoint, change_point
 from labkit.stats.estimators import g_pass_at_k, pass_at_k, pass_hat_k
 from labkit.stats.intervals import clopper_pearson, newcombe, wilson, wilson_mean
 from labkit.stats.majority import SampledValue, maj_at_k, weighted_maj_at_k
@@ -32,6 +33,7 @@ from labkit.stats.summary import Rate, pass_at_k_rates, powers_of_two
 __all__ = [
     "Bootstrap",
     "BootstrapMeans",
+    "ChangePoint",
     "ClusterDifference",
     "ClusterRate",
     "PairedDifference",
@@ -43,6 +45,7 @@ __all__ = [
     "benjamini_hochberg",
     "best_of_n",
     "bootstrap_means",
+    "change_point",
     "clopper_pearson",
     "cluster_bootstrap",
     "cluster_rate",
