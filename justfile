@@ -34,6 +34,7 @@ bench:
     python benchmarks/startup.py
     python benchmarks/rows.py
     python benchmarks/scoring.py
+    python benchmarks/stats.py
     python benchmarks/noise.py
     python benchmarks/gencfg.py
     python benchmarks/world_data.py

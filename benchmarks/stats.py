@@ -92,16 +92,16 @@ def main() -> None:
 
     successes, trials = correct.sum(axis=1), np.full(NUM_PROMPTS, NUM_CANDIDATES)
     rows = [
-        (f"statistics block, {NUM_PROMPTS:,} x {NUM_CANDIDATES}, two rerankers, k of 1 to 16", block, "50 ms"),
-        (f"exact maj@k, {NUM_PROMPTS:,} x {NUM_CANDIDATES}, five k", majority, "5 s"),
+        (f"statistics block, {NUM_PROMPTS:,} x {NUM_CANDIDATES}, two scores, k of 1 to 16", block, "50"),
+        (f"exact maj@k, {NUM_PROMPTS:,} x {NUM_CANDIDATES}, five k", majority, "5,000"),
         ("exact maj@k, 512 candidates, ten k", one_of_512, ""),
         (
             "cluster bootstrap, 1,319 clusters, paired, 10,000 draws",
             lambda: cluster_bootstrap(successes, trials, votes[:, -1] * 16, trials, num_draws=10_000),
-            "1 s",
+            "1,000",
         ),
         ("the same, 20,000 draws", lambda: cluster_bootstrap(successes, trials, votes[:, -1] * 16, trials), ""),
-        ("bootstrap of ten columns, 10,000 draws", lambda: bootstrap_means(curve), "1 s"),
+        ("bootstrap of ten columns, 10,000 draws", lambda: bootstrap_means(curve), "1,000"),
         (
             "cluster bootstrap, 20 clusters, paired, 20,000 draws",
             lambda: cluster_bootstrap(successes[:20], trials[:20], successes[20:40], trials[:20]),

@@ -39,6 +39,7 @@ def test_between_any_and_all() -> None:
     assert g_pass_at_k(n, c, 8, 1.0) == pytest.approx(pass_hat_k(n, c, 8), abs=1e-12)
     assert (pass_hat_k(n, c, 8) <= g_pass_at_k(n, c, 8, 0.5) + 1e-12).all()
     assert isinstance(pass_hat_k(5, 2, 1), float) and isinstance(g_pass_at_k(5, 2, 1, 0.5), float)
+    assert g_pass_at_k(20, 11, 20, 0.55) == pytest.approx(1), "11 of 20, which rounding must not make 12"
     assert pass_hat_k(1000, 999, 2) == pytest.approx(0.998)
     for threshold in (0.0, 1.5):
         with pytest.raises(ValueError, match="threshold"):

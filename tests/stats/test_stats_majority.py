@@ -143,6 +143,7 @@ def test_weights_decide() -> None:
         ([None], [True], 1, "right without an answer"),
         ([float("nan")], [False], 1, "NaN"),
         (["a", "b"], [True], 1, "verdicts of shape"),
+        (["a", "b"], ["True", "False"], 1, "verdict is neither"),
         (["a"] * 1001, [True] * 1001, 1, "at most 1000"),
     ],
 )

@@ -119,6 +119,14 @@ def test_a_test_of_many_prompts_says_what_the_normal_one_does() -> None:
     assert test.p_value == pytest.approx(math.erfc(abs(z) / 2**0.5), abs=2e-3)
 
 
+def test_sums_of_too_many_values_are_drawn() -> None:
+    random = np.random.default_rng(1)
+    large = sign_flip_permutation(random.integers(-(10**9), 10**9, 200).astype(float), num_samples=500)
+    assert not large.exact
+    assert 1 / 501 <= large.p_value <= 1
+    assert sign_flip_permutation([1e12, -1e12, 2e12]).p_value == 0.75
+
+
 def test_it_rejects_no_more_often_than_it_says() -> None:
     random = np.random.default_rng(2)
     swaps = flips = 0

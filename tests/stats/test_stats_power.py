@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import ttest_1samp, ttest_ind
+from scipy.stats import t, ttest_1samp, ttest_ind
 
 from labkit.stats import mde, rates_power, rates_sample_size, sample_size, two_proportion_z
 
@@ -17,6 +17,8 @@ def test_two_point_eight_standard_errors() -> None:
     assert mde(1319, math.sqrt(0.18)) == pytest.approx(0.0327, abs=5e-5)
     assert mde(100, math.sqrt(0.18)) == pytest.approx(0.1189, abs=5e-5)
     assert mde(50, 0.5, paired=False) == pytest.approx(2.8016 * 0.5 * math.sqrt(2 / 50), abs=1e-4)
+    quantiles = t.ppf(0.975, 8) + t.ppf(0.8, 8)
+    assert mde(5, 0.5, paired=False, student=True) == pytest.approx(quantiles * 0.5 * math.sqrt(2 / 5))
     assert mde(20, 0.2641, student=True) == pytest.approx(0.1745, abs=5e-4)
 
 

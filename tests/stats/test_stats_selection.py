@@ -92,6 +92,7 @@ def test_infinite_scores_come_last_and_share_among_themselves() -> None:
         ([1.0, 2.0], [True, False], 3, "only 2 candidates"),
         ([1.0, np.nan], [True, False], 1, "NaN"),
         ([1.0, 2.0], [True], 1, "shape"),
+        ([1.0, 2.0], [0.5, 1.0], 1, "verdict"),
         ([], [], 1, "shape"),
         ([[[1.0]]], [[[True]]], 1, "shape"),
     ],

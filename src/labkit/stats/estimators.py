@@ -103,7 +103,7 @@ def g_pass_at_k(
     if not 0 < threshold <= 1:
         raise ValueError(f"the threshold is {threshold}; it is a share of the draws, above 0 and at most 1")
     rollouts, correct = _counts(num_rollouts, num_correct, k, "G-Pass@k")
-    # 0.6 x 5 is 3 in decimals and a little more in binary.
+    # 0.55 x 20 is 11 in decimals and a little more in binary.
     least = math.ceil(threshold * k - 1e-9)
     values = np.zeros(rollouts.shape, dtype=np.float64)
     for hits in range(max(least, 1), k + 1):

@@ -12,6 +12,8 @@ from typing import overload
 import numpy as np
 import numpy.typing as npt
 
+from labkit.stats.verdicts import as_verdicts
+
 FloatArray = npt.NDArray[np.float64]
 
 # Beyond this the smallest chance of a subset is no longer a float.
@@ -39,7 +41,8 @@ def maj_at_k(answers: Sequence[Hashable | None], correct: npt.ArrayLike, k: int 
         k: candidates drawn; several give an array (K,) at little more than the price of the largest
 
     Raises:
-        ValueError: k < 1 or k > N; more than 1,000 candidates; lengths that differ; the same answer both right and
+        ValueError: k < 1 or k > N; more than 1,000 candidates; lengths that differ; a verdict that
+            is neither 0 nor 1; the same answer both right and
             wrong; no answer but right; an answer of NaN, which equals nothing.
     """
     ks = tuple(int(each) for each in np.atleast_1d(k))
@@ -116,7 +119,7 @@ class _Ballot:
 
 
 def _count_votes(answers: Sequence[Hashable | None], correct: npt.ArrayLike) -> _Ballot:
-    verdicts = np.asarray(correct).astype(bool).tolist()
+    verdicts = as_verdicts(correct).tolist()
     if np.ndim(correct) != 1 or len(verdicts) != len(answers):
         raise ValueError(f"{len(answers)} answers, but verdicts of shape {np.shape(correct)}")
     groups: dict[Hashable, list[int]] = {}

@@ -13,6 +13,7 @@ FloatArray = npt.NDArray[np.float64]
 
 MOST_PATTERNS = 1 << 20
 LARGEST_UNIT = 240
+LARGEST = 1 << 23
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ def sign_flip_permutation(differences: npt.ArrayLike, *, num_samples: int = 10_0
     """Test of a mean of paired differences, the sign of each turned at random (Fisher 1935, section 21).
 
     Exact when the differences are whole multiples of 1 / u for some u up to 240, as differences of accuracies over u
-    rollouts are, and when at most 21 of them are not 0. For multiples the distribution of the sum comes from its
+    rollouts are, unless there are very many, and when at most 21 of them are not 0. For multiples the distribution of the sum comes from its
     Fourier transform, a product of cosines, to 1e-12; for differences of -1, 0 and 1 this is McNemar's exact test.
     Otherwise `num_samples` patterns of signs are drawn and the p-value is (1 + hits) / (1 + samples).
 
@@ -150,13 +151,13 @@ def sign_flip_permutation(differences: npt.ArrayLike, *, num_samples: int = 10_0
 def _as_whole_numbers(sizes: FloatArray) -> tuple[npt.NDArray[np.int64], int] | None:
     """The sizes in the largest unit 1 / u that they are whole multiples of, and u."""
     distinct = np.unique(sizes.round(12))
-    # The test costs as much as the sum has values.
-    if distinct[-1] * sizes.size > 1 << 20:
-        return None
     for unit in range(1, LARGEST_UNIT + 1):
         scaled = distinct * unit
         if np.abs(scaled - scaled.round()).max() < 1e-9:
-            return np.rint(sizes * unit).astype(np.int64), unit
+            # The test costs as much as the sum has values, once for each distinct size.
+            return (
+                (np.rint(sizes * unit).astype(np.int64), unit) if sizes.sum() * unit * distinct.size < LARGEST else None
+            )
     return None
 
 

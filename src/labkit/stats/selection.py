@@ -13,6 +13,7 @@ from labkit.stats.estimators import chance_of_none
 from labkit.stats.intervals import wilson_mean
 from labkit.stats.means import student_half_width
 from labkit.stats.summary import Rate
+from labkit.stats.verdicts import as_verdicts
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -37,7 +38,8 @@ def best_of_n(scores: npt.ArrayLike, correct: npt.ArrayLike, k: int | Sequence[i
         A value in [0, 1] for one prompt and one k, otherwise an array (P,), (K,) or (P, K) of them.
 
     Raises:
-        ValueError: k < 1 or k > N, shapes that differ, or a score of NaN, which is neither better nor worse.
+        ValueError: k < 1 or k > N, shapes that differ, a verdict that is neither 0 nor 1, or a score of NaN, which is neither
+            better nor worse.
     """
     table, verdicts = _table(scores, correct)
     num_candidates = table.shape[1]
@@ -63,7 +65,7 @@ def _unwrap(value: FloatArray) -> float | FloatArray:
 
 
 def _table(scores: npt.ArrayLike, correct: npt.ArrayLike) -> tuple[FloatArray, BoolArray]:
-    table, verdicts = np.asarray(scores, dtype=np.float64), np.asarray(correct).astype(bool)
+    table, verdicts = np.asarray(scores, dtype=np.float64), as_verdicts(correct)
     if table.shape != verdicts.shape or table.ndim not in (1, 2) or table.shape[-1] == 0:
         raise ValueError(
             f"scores of shape {table.shape} and verdicts of shape {verdicts.shape}: both are (N,) or (P, N)"
@@ -202,7 +204,7 @@ def expected_calibration_error(probabilities: npt.ArrayLike, correct: npt.ArrayL
     Raises:
         ValueError: no values, shapes that differ, a probability outside [0, 1], or no bins.
     """
-    stated, verdicts = np.asarray(probabilities, dtype=np.float64), np.asarray(correct).astype(bool)
+    stated, verdicts = np.asarray(probabilities, dtype=np.float64), as_verdicts(correct)
     if stated.shape != verdicts.shape or stated.ndim != 1 or not stated.size or num_bins < 1:
         raise ValueError("calibration needs one probability and one verdict a candidate, and at least one bin")
     if not ((stated >= 0) & (stated <= 1)).all():
