@@ -13,7 +13,7 @@ FloatArray = npt.NDArray[np.float64]
 
 MOST_PATTERNS = 1 << 20
 LARGEST_UNIT = 240
-LARGEST = 1 << 23
+MOST_VALUES = 1 << 23
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,8 @@ def _random_subset_sums(moves: FloatArray, num_samples: int, seed: int) -> Float
 
 
 def _all_subset_sums(moves: FloatArray) -> FloatArray:
-    """(2, 2^M) sums over every subset of the columns."""
-    sums = np.zeros((2, 1))
+    """(C, 2^M) sums of the columns of `moves` (C, M) over every subset."""
+    sums = np.zeros((moves.shape[0], 1))
     for move in moves.T:
         sums = np.concatenate([sums, sums + move[:, None]], axis=1)
     return sums
@@ -105,16 +105,18 @@ def _count_large(moved: FloatArray, total_a: FloatArray, total_b: FloatArray, va
     defined = (bottom_a > 0) & (bottom_b > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         difference = np.abs(top_b / bottom_b - top_a / bottom_a)
-    return int(np.count_nonzero(~defined | (difference >= abs(value) - 1e-9)))
+    rounding = 1e-12 * (abs(total_a[0] / total_a[1]) + abs(total_b[0] / total_b[1]))
+    return int(np.count_nonzero(~defined | (difference >= abs(value) - rounding)))
 
 
 def sign_flip_permutation(differences: npt.ArrayLike, *, num_samples: int = 10_000, seed: int = 0) -> Permutation:
     """Test of a mean of paired differences, the sign of each turned at random (Fisher 1935, section 21).
 
-    Exact when the differences are whole multiples of 1 / u for some u up to 240, as differences of accuracies over u
-    rollouts are, unless there are very many, and when at most 21 of them are not 0. For multiples the distribution of the sum comes from its
-    Fourier transform, a product of cosines, to 1e-12; for differences of -1, 0 and 1 this is McNemar's exact test.
-    Otherwise `num_samples` patterns of signs are drawn and the p-value is (1 + hits) / (1 + samples).
+    Exact when at most 21 differences are not 0, and when all are whole multiples of some fraction of the largest, down
+    to 1 / 240 of it, as differences of accuracies over N rollouts are; then the distribution of the sum comes from its
+    Fourier transform, a product of cosines, to 1e-12. For differences of -1, 0 and 1 this is McNemar's exact test.
+    Otherwise, and where the sum can have some millions of values, `num_samples` patterns of signs are drawn and the
+    p-value is (1 + hits) / (1 + samples).
 
     Args:
         differences: (P,) one a prompt; zeros change nothing
@@ -130,34 +132,36 @@ def sign_flip_permutation(differences: npt.ArrayLike, *, num_samples: int = 10_0
     if num_samples < 1:
         raise ValueError("a sampled test needs at least one sample")
     value = float(array.mean())
-    sizes = np.abs(array[np.abs(array) > 1e-12])
+    sizes, observed = np.abs(array), abs(float(array.sum()))
+    largest = float(sizes.max())
+    sizes = sizes[sizes > 1e-12 * largest] / (largest or 1.0)
     if not sizes.size:
         return Permutation(value, 1.0, 1, True)
-    observed, num_patterns = abs(float(array.sum())), 1 << min(sizes.size, 1023)
+    observed, num_patterns = observed / largest, 1 << min(sizes.size, 1023)
     if (whole := _as_whole_numbers(sizes)) is not None:
         steps, unit = whole
         return Permutation(value, _lattice_p(steps, round(observed * unit)), num_patterns, True)
+    least = observed - 1e-12 * sizes.size
     if 1 << (sizes.size - 1) <= MOST_PATTERNS:
-        sums = np.zeros(1)
-        for size in sizes[1:]:
-            sums = np.concatenate([sums - size, sums + size])
-        large = int(np.count_nonzero(np.abs(sums + sizes[0]) >= observed - 1e-9))
-        return Permutation(value, large / sums.size, num_patterns, True)
-    positive = _random_subset_sums(sizes[None], num_samples, seed)[0]
-    large = int(np.count_nonzero(np.abs(2 * positive - sizes.sum()) >= observed - 1e-9))
-    return Permutation(value, (1 + large) / (1 + num_samples), num_samples, False)
+        positive = _all_subset_sums(sizes[None, 1:])[0]
+        exact = True
+    else:
+        positive = _random_subset_sums(sizes[None], num_samples, seed)[0]
+        exact = False
+    large = int(np.count_nonzero(np.abs(2 * positive - sizes.sum()) >= least))
+    p_value = large / positive.size if exact else (1 + large) / (1 + num_samples)
+    return Permutation(value, p_value, num_patterns if exact else num_samples, exact)
 
 
 def _as_whole_numbers(sizes: FloatArray) -> tuple[npt.NDArray[np.int64], int] | None:
-    """The sizes in the largest unit 1 / u that they are whole multiples of, and u."""
+    """The sizes, 1 the largest, in the largest unit 1 / u that they are whole multiples of, and u."""
     distinct = np.unique(sizes.round(12))
     for unit in range(1, LARGEST_UNIT + 1):
         scaled = distinct * unit
-        if np.abs(scaled - scaled.round()).max() < 1e-9:
+        if scaled[0] > 0.5 and np.abs(scaled - scaled.round()).max() < 1e-9:
             # The test costs as much as the sum has values, once for each distinct size.
-            return (
-                (np.rint(sizes * unit).astype(np.int64), unit) if sizes.sum() * unit * distinct.size < LARGEST else None
-            )
+            few = sizes.sum() * unit * distinct.size < MOST_VALUES
+            return (np.rint(sizes * unit).astype(np.int64), unit) if few else None
     return None
 
 
