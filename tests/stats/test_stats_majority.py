@@ -86,6 +86,15 @@ def test_the_lead_is_shared_out_among_the_answers_without_rest(n: int, num_answe
     assert total == pytest.approx([pass_at_k(n, valid, k) for k in ks], abs=1e-10)
 
 
+@pytest.mark.parametrize("votes", [1, 2, 16, 256])
+def test_answers_given_equally_often_lead_equally_often(votes: int) -> None:
+    answers = [place // votes for place in range(512)]
+    values = maj_at_k(answers, [answer == 0 for answer in answers], [1, 3, 17, 256, 511, 512])
+    assert values == pytest.approx(np.full(6, votes / 512), rel=1e-12)
+    half = maj_at_k(answers, [answer % 2 == 0 for answer in answers], [1, 17, 512])
+    assert half == pytest.approx(np.full(3, 0.5), rel=1e-12)
+
+
 def test_when_every_answer_is_right_it_is_the_chance_that_anybody_votes() -> None:
     answers = [*range(6), None, None, None]
     for k in range(1, 10):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -157,11 +158,12 @@ def _plurality(right: tuple[int, ...], wrong: tuple[int, ...], invalid: int, ks:
     """Chance that a right answer leads, for every k, from how often each answer was given."""
     most = max(ks, default=0)
     total = np.zeros(len(ks))
-    for at, own in enumerate(right):
-        others = (*right[:at], *right[at + 1 :], *wrong)
+    for own, num_alike in Counter(right).items():
+        others = [*right, *wrong]
+        others.remove(own)
         for votes in range(1, min(own, most) + 1):
             shares = _share_of_lead(others, invalid, votes, most - votes)  # (most - votes + 1,)
-            chance = _binomial(own)[votes]
+            chance = num_alike * _binomial(own)[votes]
             for place, k in enumerate(ks):
                 if k >= votes:
                     total[place] += chance * shares[k - votes]
@@ -170,7 +172,7 @@ def _plurality(right: tuple[int, ...], wrong: tuple[int, ...], invalid: int, ks:
     return tuple(min(1.0, float(value)) for value in chances)
 
 
-def _share_of_lead(others: tuple[int, ...], invalid: int, votes: int, degree: int) -> FloatArray:
+def _share_of_lead(others: list[int], invalid: int, votes: int, degree: int) -> FloatArray:
     """(degree + 1,) by how many further candidates are drawn: expected share of the lead that `votes` votes have.
 
     Each candidate is drawn by the toss of a coin; entry d is the part of the expectation with d heads.
