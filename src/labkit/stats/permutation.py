@@ -156,13 +156,15 @@ def sign_flip_permutation(differences: npt.ArrayLike, *, num_samples: int = 10_0
 def _as_whole_numbers(sizes: FloatArray) -> tuple[npt.NDArray[np.int64], int] | None:
     """The sizes, 1 the largest, in the largest unit 1 / u that they are whole multiples of, and u."""
     distinct = np.unique(sizes.round(12))
-    for unit in range(1, LARGEST_UNIT + 1):
-        scaled = distinct * unit
-        if scaled[0] > 0.5 and np.abs(scaled - scaled.round()).max() < 1e-9:
-            # The test costs as much as the sum has values, once for each distinct size.
-            few = sizes.sum() * unit * distinct.size < MOST_VALUES
-            return (np.rint(sizes * unit).astype(np.int64), unit) if few else None
-    return None
+    if distinct.size > LARGEST_UNIT:
+        return None
+    scaled = distinct * np.arange(1, LARGEST_UNIT + 1)[:, None]  # (units, D)
+    fits = (scaled[:, 0] > 0.5) & (np.abs(scaled - scaled.round()).max(axis=1) < 1e-9)
+    unit = int(fits.argmax()) + 1
+    # The test costs as much as the sum has values, once for each distinct size.
+    if not fits.any() or sizes.sum() * unit * distinct.size >= MOST_VALUES:
+        return None
+    return np.rint(sizes * unit).astype(np.int64), unit
 
 
 def _lattice_p(steps: npt.NDArray[np.int64], observed: int) -> float:
@@ -171,7 +173,7 @@ def _lattice_p(steps: npt.NDArray[np.int64], observed: int) -> float:
     total = int(steps.sum())
     # u, the sum of the steps with a positive sign, is 0 … total, and the sum of all is 2 u - total. The transform of u
     # is a product of cosines, times a phase; every angle is one of 2 length, so that a table holds all.
-    length = total + 1
+    length = 1 << total.bit_length()  # more than u has values, and quick to transform
     frequency = np.arange(length // 2 + 1)
     cosines = np.cos(np.pi / length * np.arange(2 * length))
     logs = np.log(np.maximum(np.abs(cosines), 1e-300))
@@ -182,6 +184,6 @@ def _lattice_p(steps: npt.NDArray[np.int64], observed: int) -> float:
         negative += count * (cosines[place] < 0)
     phase = np.exp(-1j * np.pi * (frequency * total % (2 * length)) / length)
     chances = np.maximum(np.fft.irfft(np.exp(size) * (1 - 2 * (negative % 2)) * phase, length), 0.0)
-    far = np.abs(2 * np.arange(length) - total) >= observed
+    far = np.abs(2 * np.arange(total + 1) - total) >= observed
     # No pattern is rarer than the one observed and its mirror image.
-    return float(min(1.0, max(chances[far].sum(), 2.0 ** max(1 - steps.size, -1022))))
+    return float(min(1.0, max(chances[: total + 1][far].sum(), 2.0 ** max(1 - steps.size, -1022))))
