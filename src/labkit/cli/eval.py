@@ -22,25 +22,26 @@ if TYPE_CHECKING:
     from labkit.record.run import Run
 
 TASK = Annotated[
-    str | None, typer.Argument(metavar="TASK", help="world, countdown, a Python file, or a JSONL file of prompts.")
+    str | None,
+    typer.Argument(metavar="TASK", help="world, gsm8k, countdown, a Python file, or a JSONL file of prompts."),
 ]
 _ELSEWHERE = ("--task", "--num-rollouts", "--data", "--num-prompts")
 _SHARED = (*TASK_FLAGS, *MODEL_FLAGS, *CHECKPOINT_FLAGS, *GENERATION_FLAGS, *RUN_FLAGS)
 
 FLAGS = [
-    Flag("--temperature", "temperature", float, "0 decodes greedily.  [0]"),
-    Flag("--num-rollouts", "num_rollouts", int, "Rollouts a prompt, above temperature 0.  [1]"),
+    Flag("--temperature", "temperature", float, "0 decodes greedily.  [0; gsm8k: 0.7]"),
+    Flag("--num-rollouts", "num_rollouts", int, "Rollouts a prompt, above temperature 0.  [1; gsm8k: 5]"),
     Flag("--evaluation", "task.evaluations", str, "A data set of the world; repeatable.  [all 15]", repeatable=True),
-    Flag("--data", "task.data", Path, "Folder of the world, or file of Countdown problems.  [data/world]"),
-    Flag("--num-prompts", "task.num_prompts", int, "Prompts, of each evaluation.  [world: up to 10000; countdown: 128]"),
+    Flag("--data", "task.data", Path, "Folder of the world, or file of problems.  [data/world; gsm8k: the hub's]"),
+    Flag("--num-prompts", "task.num_prompts", int, "Prompts, of each evaluation.  [countdown: 128; world: 10000; else all]"),
     *(flag for flag in _SHARED if flag.option not in _ELSEWHERE),
 ]  # fmt: skip
 
 HELP = """Evaluate a model on a task, decoding in one way.
 
 `labkit eval world` asks the rows of every evaluation of a world: each task on Atlantis, each on ordinary cities, and
-the mixture of all. All of them are one run, and a question that stands in several is decoded once. --debug is 32
-prompts of each.
+the mixture of all. All of them are one run, and a question that stands in several is decoded once. `labkit eval gsm8k`
+makes 5 candidates a word problem at temperature 0.7 and top-p 0.9. --debug is 32 prompts of each.
 """
 
 DEBUG_PROMPTS = 32

@@ -56,14 +56,22 @@ CHECKPOINT_FLAGS = [
     Flag("--checkpoint", "model.checkpoint", str, "Weights of a training run: final, last, or a step.  [final]"),
 ]
 TASK_FLAGS = [
-    Flag("--task", "task", str, "countdown, world, a Python file with prompts() and score(), or a JSONL file."),
+    Flag("--task", "task", str, "countdown, gsm8k, world, a Python file with prompts() and score(), or a JSONL file."),
     Flag(
-        "--data", "task.data", Path, "File of Countdown problems, without it they are generated; or folder of a world."
+        "--data",
+        "task.data",
+        Path,
+        "File of problems, else generated (countdown) or downloaded (gsm8k); folder of a world.",
     ),
     Flag("--split", "task.split", str, "train, validation or test; a file also has all.  [test]"),
     Flag("--offset", "task.offset", int, "Prompts to pass over.  [0]"),
     Flag("--num-prompts", "task.num_prompts", int, "Prompts to take.  [128]"),
-    Flag("--preset", "task.preset", str, "Wording of the prompt: published, short.  [the model's own]"),
+    Flag(
+        "--preset",
+        "task.preset",
+        str,
+        "Wording of the prompt: published, short; gsm8k: instruct, plain.  [the model's own]",
+    ),
 ]
 GENERATION_FLAGS = [
     Flag("--num-rollouts", "num_rollouts", int, "Rollouts a prompt and setting.  [512]"),

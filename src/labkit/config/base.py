@@ -38,6 +38,11 @@ class Config(BaseModel):
         use_attribute_docstrings=True,
     )
 
+    @classmethod
+    def implied(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Defaults that follow from other values, as nested values; what is given wins over them."""
+        return {}
+
     def as_json(self) -> dict[str, Any]:
         """The whole config as plain JSON values, in the order of its fields."""
         return self.model_dump(mode="json")
@@ -137,7 +142,7 @@ def validate(schema: type[ConfigT], values: Mapping[str, Any], origins: Mapping[
     """Validate nested values. JSON is the form in which strictness means what a user expects: a list may be a tuple
     and `1` a float, but `"1"` is no number and `true` no count."""
     try:
-        return schema.model_validate_json(json.dumps(values))
+        return schema.model_validate_json(json.dumps(_over(schema.implied(values), values)))
     except ValidationError as error:
         lines = [_describe(schema, detail, origins or {}) for detail in _causes(error)]
         raise ConfigError("\n".join(lines), "correct the value where it was given") from None
@@ -199,6 +204,15 @@ def _nearest_hint(word: str, known: Iterable[str], otherwise: str) -> str:
 
     guess = max(sorted(set(known)), key=likeness, default="")
     return f"did you mean `{guess}`?" if likeness(guess)[0] >= 0.6 else otherwise
+
+
+def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested values, those above winning."""
+    joined = {**below, **above}
+    for key in below.keys() & above.keys():
+        if isinstance(below[key], Mapping) and isinstance(above[key], Mapping):
+            joined[key] = _over(below[key], above[key])
+    return joined
 
 
 def _assign(target: dict[str, Any], dotted: str, value: Any) -> None:

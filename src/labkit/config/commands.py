@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -93,9 +94,17 @@ class EvalConfig(RolloutConfig):
 
     command: Literal["eval"] = "eval"
     temperature: Annotated[float, Field(ge=0)] = 0.0
-    """0 decodes greedily."""
+    """0 decodes greedily, the default but for GSM8K: there it is 0.7, with 5 rollouts and `generation.top_p` 0.9."""
     num_rollouts: Annotated[int, Field(ge=1, lt=2**31)] = 1
     """Rollouts a prompt."""
+
+    @classmethod
+    def implied(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Several candidates a problem of GSM8K, as it is usually reported, unless a temperature is given."""
+        task = values.get("task")
+        if isinstance(task, Mapping) and task.get("name") == "gsm8k" and "temperature" not in values:
+            return {"temperature": 0.7, "num_rollouts": 5, "generation": {"top_p": 0.9}}
+        return {}
 
     @model_validator(mode="after")
     def _greedy_is_alone(self) -> EvalConfig:
@@ -211,12 +220,14 @@ COMMANDS: dict[str, type[Config]] = {
 
 
 def refuse_default_model(resolved: Resolved[Any]) -> None:
-    """Refuse to ask the built-in model, which knows nothing of cities, about cities, where nobody named one.
+    """Refuse to ask the built-in model, which knows nothing but Countdown, about anything else, where nobody named one.
 
     Raises:
         ConfigError: nobody did.
     """
     config = resolved.config
-    about_cities = isinstance(config, ExtractConfig) or (isinstance(config, EvalConfig) and config.task.name == "world")
-    if about_cities and resolved.origins["model.id"] == "default":
+    is_foreign = isinstance(config, ExtractConfig) or (
+        isinstance(config, EvalConfig) and config.task.name in ("world", "gsm8k")
+    )
+    if is_foreign and resolved.origins["model.id"] == "default":
         raise ConfigError("which model?", "--model run:NAME, a folder or a hub id")

@@ -105,6 +105,22 @@ class WorldTask(Config):
     """Most rows of each evaluation, drawn by the fingerprint of its data set; null is up to 10,000."""
 
 
+class Gsm8kTask(Config):
+    """GSM8K: grade-school word problems whose answer is a number."""
+
+    name: Literal["gsm8k"]
+    data: Path | None = None
+    """A JSONL file of problems in the published form; null takes the published data set from the hub."""
+    split: Literal["train", "test"] = "test"
+    """Which split of the published data set; a file is what it is."""
+    offset: Annotated[int, Field(ge=0)] = 0
+    """Problems to pass over."""
+    num_prompts: Annotated[int, Field(ge=1)] | None = None
+    """Most problems to take after the offset; null takes them all."""
+    preset: Literal["instruct", "plain"] = "instruct"
+    """`instruct` asks for steps and an answer after `####`; `plain` is the question alone."""
+
+
 def _task_name(value: object) -> object:
     return value.get("name", "countdown") if isinstance(value, dict) else getattr(value, "name", None)
 
@@ -113,11 +129,12 @@ TaskConfig = Annotated[
     Annotated[CountdownTask, Tag("countdown")]
     | Annotated[PromptFileTask, Tag("jsonl")]
     | Annotated[PythonTask, Tag("python")]
-    | Annotated[WorldTask, Tag("world")],
+    | Annotated[WorldTask, Tag("world")]
+    | Annotated[Gsm8kTask, Tag("gsm8k")],
     Discriminator(
         _task_name,
         custom_error_type="task",
-        custom_error_message="a task's name is countdown, jsonl, python or world",
+        custom_error_message="a task's name is countdown, gsm8k, jsonl, python or world",
     ),
 ]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from labkit.config.base import stable_digest
 from labkit.config.commands import EvalConfig, PerturbConfig, SampleConfig, SweepConfig
-from labkit.config.sections import CountdownTask
+from labkit.config.sections import CountdownTask, Gsm8kTask
 from labkit.errors import InputError
 from labkit.models.engine import EncodedPrompt, Engine
 from labkit.models.engines import Engines
@@ -123,7 +123,9 @@ def prepare(
 
 
 def _preset(config: AskedConfig, folder: ModelFolder) -> str | None:
-    """Only Countdown words its prompts; other tasks bring them worded."""
+    """Only Countdown and GSM8K word their prompts; other tasks bring them worded."""
+    if isinstance(config.task, Gsm8kTask):
+        return config.task.preset
     if not isinstance(config.task, CountdownTask):
         return None
     return config.task.preset or folder.settings().get("prompt_preset") or DEFAULT_PRESET
