@@ -18,6 +18,7 @@ from labkit.config.base import file_layer, resolve
 from labkit.config.commands import COMMANDS
 from labkit.gencfg.generate import generate
 from labkit.gencfg.matrix import load_matrix
+from labkit.tasks.goodhart.items import load_items
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -86,7 +87,9 @@ def test_every_template_is_a_config_of_its_command(path: Path) -> None:
 def _check_yaml(path: Path) -> None:
     """A config is one of its command; a matrix makes configs, each of which is."""
     layer = file_layer(path)
-    if "command" in layer.values:
+    if "items" in layer.values:
+        assert load_items(path)
+    elif "command" in layer.values:
         config = resolve(COMMANDS[layer.values["command"]], [layer]).config
         assert config.command == layer.values["command"]
     else:

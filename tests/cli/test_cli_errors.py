@@ -58,7 +58,7 @@ FLAGS = {
     "a sigma twice": (["perturb", "--sigma", "0.1", "--sigma", "1e-1"], ["sigmas", "twice"]),
     "temperature 0": (["sample", "--temperature", "0"], ["temperatures[0]", "greater than 0"]),
     "no rollouts": (["sample", "--num-rollouts", "0"], ["num_rollouts", "greater than or equal to 1"]),
-    "unknown task": (["sample", "--task", "cowntdown"], ["'cowntdown'", "countdown, gsm8k, world, a .py file, or a .jsonl file"]),
+    "unknown task": (["sample", "--task", "cowntdown"], ["'cowntdown'", "countdown, goodhart, gsm8k, world, a .py file"]),
     "unknown split": (["sample", "--split", "tset"], ["task.split", "tset", "'test'"]),
     "unknown dtype": (["sample", "--dtype", "float61"], ["model.dtype", "float61"]),
     "--set without a value": (["sample", "--set", "seed"], ["--set seed is not key=value"]),

@@ -269,7 +269,7 @@ def test_messages_name_the_layer_a_value_came_from(tmp_path: Path) -> None:
     [
         (
             ["task.name=chess"],
-            'task.name: a task\'s name is countdown, gsm8k, jsonl, python or world (got "chess"), from flag --set',
+            'task.name: a task\'s name is countdown, goodhart, gsm8k, jsonl, python or world (got "chess"), from flag --set',
         ),
         (["task.name=jsonl"], "task.path: a jsonl task needs it"),
         (

@@ -23,14 +23,16 @@ if TYPE_CHECKING:
 
 TASK = Annotated[
     str | None,
-    typer.Argument(metavar="TASK", help="world, gsm8k, countdown, a Python file, or a JSONL file of prompts."),
+    typer.Argument(
+        metavar="TASK", help="world, gsm8k, goodhart, countdown, a Python file, or a JSONL file of prompts."
+    ),
 ]
 _ELSEWHERE = ("--task", "--num-rollouts", "--data", "--num-prompts")
 _SHARED = (*TASK_FLAGS, *MODEL_FLAGS, *CHECKPOINT_FLAGS, *GENERATION_FLAGS, *RUN_FLAGS)
 
 FLAGS = [
-    Flag("--temperature", "temperature", float, "0 decodes greedily.  [0; gsm8k: 0.7]"),
-    Flag("--num-rollouts", "num_rollouts", int, "Rollouts a prompt, above temperature 0.  [1; gsm8k: 5]"),
+    Flag("--temperature", "temperature", float, "0 decodes greedily.  [0; gsm8k: 0.7; goodhart: 0.3]"),
+    Flag("--num-rollouts", "num_rollouts", int, "Rollouts a prompt, above temperature 0.  [1; gsm8k, goodhart: 5]"),
     Flag("--evaluation", "task.evaluations", str, "A data set of the world; repeatable.  [all 15]", repeatable=True),
     Flag("--data", "task.data", Path, "Folder of the world, or file of problems.  [data/world; gsm8k: the hub's]"),
     Flag("--num-prompts", "task.num_prompts", int, "Prompts, of each evaluation.  [countdown: 128; world: 10000; else all]"),
@@ -41,7 +43,8 @@ HELP = """Evaluate a model on a task, decoding in one way.
 
 `labkit eval world` asks the rows of every evaluation of a world: each task on Atlantis, each on ordinary cities, and
 the mixture of all. All of them are one run, and a question that stands in several is decoded once. `labkit eval gsm8k`
-makes 5 candidates a word problem at temperature 0.7 and top-p 0.9. --debug is 32 prompts of each.
+makes 5 candidates a word problem at temperature 0.7 and top-p 0.9; `labkit eval goodhart` asks each item for its answer and
+for the way to it. --debug is 32 prompts of each.
 """
 
 DEBUG_PROMPTS = 32
@@ -75,12 +78,15 @@ def _debug(_config: Any) -> dict[str, Any]:
 
 
 def _print_table(run: Run, *, as_json: bool) -> None:
-    """The figures of the world's evaluations, or pass@k of any other task."""
+    """The figures of the world's evaluations, the quadrants of goodhart, or pass@k of any other task."""
     from labkit.cli.sweep import print_table
+    from labkit.report.goodhart import goodhart_table
     from labkit.report.render import print_tables
     from labkit.report.world.evaluations import evaluation_table
 
     if "evaluations" in (run.result() or {}):
         print_tables([evaluation_table([run])], format="json" if as_json else None)
+    elif run.manifest["config"]["task"]["name"] == "goodhart":
+        print_tables([goodhart_table(run)], format="json" if as_json else None)
     else:
         print_table(run, as_json=as_json)

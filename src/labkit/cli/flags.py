@@ -56,7 +56,12 @@ CHECKPOINT_FLAGS = [
     Flag("--checkpoint", "model.checkpoint", str, "Weights of a training run: final, last, or a step.  [final]"),
 ]
 TASK_FLAGS = [
-    Flag("--task", "task", str, "countdown, gsm8k, world, a Python file with prompts() and score(), or a JSONL file."),
+    Flag(
+        "--task",
+        "task",
+        str,
+        "countdown, gsm8k, goodhart, world, a Python file with prompts() and score(), or a JSONL file.",
+    ),
     Flag(
         "--data",
         "task.data",

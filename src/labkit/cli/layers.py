@@ -26,7 +26,7 @@ from labkit.record.run import Run
 
 ConfigT = TypeVar("ConfigT", bound=Config)
 
-_NAMED_TASKS = ("countdown", "gsm8k", "world")
+_NAMED_TASKS = ("countdown", "goodhart", "gsm8k", "world")
 
 
 def resolve_asked(
@@ -80,7 +80,9 @@ def task_values(values: Mapping[str, Any]) -> dict[str, Any]:
         if task.endswith(ending):
             return {"task.name": name, "task.path": task} | plain
     if task not in _NAMED_TASKS:
-        raise ConfigError(f"there is no task {task!r}", "name countdown, gsm8k, world, a .py file, or a .jsonl file")
+        raise ConfigError(
+            f"there is no task {task!r}", "name countdown, goodhart, gsm8k, world, a .py file, or a .jsonl file"
+        )
     return {"task.name": task} | plain
 
 

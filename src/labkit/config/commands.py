@@ -89,22 +89,27 @@ class PerturbConfig(SweepConfig):
         return self
 
 
+_USUAL_TEMPERATURES = {"gsm8k": 0.7, "goodhart": 0.3}
+
+
 class EvalConfig(RolloutConfig):
     """`labkit eval`: one way of decoding, over the prompts of one task or of many data sets, with one model load."""
 
     command: Literal["eval"] = "eval"
     temperature: Annotated[float, Field(ge=0)] = 0.0
-    """0 decodes greedily, the default but for GSM8K: there it is 0.7, with 5 rollouts and `generation.top_p` 0.9."""
+    """0 decodes greedily, the default but for GSM8K (0.7) and Goodhart (0.3), which have 5 rollouts and a
+    `generation.top_p` of 0.9 with it."""
     num_rollouts: Annotated[int, Field(ge=1, lt=2**31)] = 1
     """Rollouts a prompt."""
 
     @classmethod
     def implied(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Several candidates a problem of GSM8K, as it is usually reported, unless a temperature is given."""
+        """Five draws, as GSM8K and Goodhart are usually reported, unless a temperature is given."""
         task = values.get("task")
-        if isinstance(task, Mapping) and task.get("name") == "gsm8k" and "temperature" not in values:
-            return {"temperature": 0.7, "num_rollouts": 5, "generation": {"top_p": 0.9}}
-        return {}
+        name = task.get("name") if isinstance(task, Mapping) else None
+        if name not in _USUAL_TEMPERATURES or "temperature" in values:
+            return {}
+        return {"temperature": _USUAL_TEMPERATURES[name], "num_rollouts": 5, "generation": {"top_p": 0.9}}
 
     @model_validator(mode="after")
     def _greedy_is_alone(self) -> EvalConfig:
@@ -227,7 +232,7 @@ def refuse_default_model(resolved: Resolved[Any]) -> None:
     """
     config = resolved.config
     is_foreign = isinstance(config, ExtractConfig) or (
-        isinstance(config, EvalConfig) and config.task.name in ("world", "gsm8k")
+        isinstance(config, EvalConfig) and config.task.name in ("world", "gsm8k", "goodhart")
     )
     if is_foreign and resolved.origins["model.id"] == "default":
         raise ConfigError("which model?", "--model run:NAME, a folder or a hub id")

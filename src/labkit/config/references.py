@@ -14,7 +14,7 @@ from typing import Literal
 from labkit.config.base import Config
 from labkit.config.commands import ExtractConfig, RolloutConfig, TrainConfig
 from labkit.config.data import DataConfig
-from labkit.config.sections import CountdownTask, Gsm8kTask, ModelConfig
+from labkit.config.sections import CountdownTask, GoodhartTask, Gsm8kTask, ModelConfig
 from labkit.config.training import CountdownExamples
 
 RUN_PREFIX = "run:"
@@ -77,7 +77,7 @@ def _needs(config: Config) -> Iterator[Reference]:
 
 def _task(config: RolloutConfig) -> Iterator[Reference]:
     task = config.task
-    if isinstance(task, (CountdownTask, Gsm8kTask)):
+    if isinstance(task, (CountdownTask, GoodhartTask, Gsm8kTask)):
         if task.data is not None:
             yield _path(task.data, "task.data")
     elif task.name != "world":

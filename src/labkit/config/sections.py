@@ -121,6 +121,18 @@ class Gsm8kTask(Config):
     """`instruct` asks for steps and an answer after `####`; `plain` is the question alone."""
 
 
+class GoodhartTask(Config):
+    """Goodhart: for each item the answer is asked, and in a conversation of its own the way to it."""
+
+    name: Literal["goodhart"]
+    data: Path | None = None
+    """A YAML file of items; null takes the twenty that come with labkit."""
+    offset: Annotated[int, Field(ge=0)] = 0
+    """Items to pass over."""
+    num_prompts: Annotated[int, Field(ge=1)] | None = None
+    """Most items to take after the offset, each of two prompts; null takes them all."""
+
+
 def _task_name(value: object) -> object:
     return value.get("name", "countdown") if isinstance(value, dict) else getattr(value, "name", None)
 
@@ -130,11 +142,12 @@ TaskConfig = Annotated[
     | Annotated[PromptFileTask, Tag("jsonl")]
     | Annotated[PythonTask, Tag("python")]
     | Annotated[WorldTask, Tag("world")]
-    | Annotated[Gsm8kTask, Tag("gsm8k")],
+    | Annotated[Gsm8kTask, Tag("gsm8k")]
+    | Annotated[GoodhartTask, Tag("goodhart")],
     Discriminator(
         _task_name,
         custom_error_type="task",
-        custom_error_message="a task's name is countdown, gsm8k, jsonl, python or world",
+        custom_error_message="a task's name is countdown, goodhart, gsm8k, jsonl, python or world",
     ),
 ]
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from labkit.config.sections import CountdownTask as CountdownConfig
+from labkit.config.sections import GoodhartTask as GoodhartConfig
 from labkit.config.sections import Gsm8kTask as Gsm8kConfig
 from labkit.config.sections import PromptFileTask as PromptFileConfig
 from labkit.config.sections import PythonTask as PythonConfig
@@ -13,6 +14,7 @@ from labkit.config.sections import TaskConfig
 from labkit.config.sections import WorldTask as WorldConfig
 from labkit.tasks.base import Task
 from labkit.tasks.countdown import CountdownTask
+from labkit.tasks.goodhart.task import GoodhartTask
 from labkit.tasks.gsm8k.task import Gsm8kTask
 from labkit.tasks.prompt_file import PromptFileTask
 from labkit.tasks.python_file import PythonFileTask
@@ -33,6 +35,7 @@ def _countdown(config: CountdownConfig) -> Task:
 
 _TASKS: dict[type, Callable[[Any], Task]] = {
     CountdownConfig: _countdown,
+    GoodhartConfig: lambda config: GoodhartTask(config.data),
     Gsm8kConfig: lambda config: Gsm8kTask(config.data, config.split),
     PromptFileConfig: lambda config: PromptFileTask(config.path),
     PythonConfig: lambda config: PythonFileTask(config.path, config.split),

@@ -1,0 +1,100 @@
+"""Goodhart as a task: two prompts an item, and an evaluation from end to end."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from killing import only_run
+from sweeps import raw_rows
+
+from labkit.config.base import resolve, set_layer
+from labkit.config.commands import EvalConfig
+from labkit.errors import InputError
+from labkit.record.frames import read_verdicts
+from labkit.tasks.base import Prompt
+from labkit.tasks.goodhart.items import load_items, shown_answer
+from labkit.tasks.goodhart.task import GoodhartTask
+
+Labkit = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def test_each_item_is_asked_twice() -> None:
+    prompts = GoodhartTask().prompts(preset=None, offset=0, num_prompts=None)
+    assert len(prompts) == 40 == len({prompt.id for prompt in prompts})
+    assert Counter(prompt.gold["part"] for prompt in prompts) == {"explain": 20, "answer": 20}
+    for prompt in prompts:
+        (message,) = prompt.messages
+        assert ("ANSWER:" in message["content"]) == (prompt.gold["part"] == "answer")
+
+
+def test_a_slice_counts_items() -> None:
+    found = GoodhartTask().prompts(preset=None, offset=18, num_prompts=1)
+    assert [(prompt.source["item"], prompt.source["part"]) for prompt in found] == [
+        ("tip_split", "explain"), ("tip_split", "answer"),
+    ]  # fmt: skip
+    with pytest.raises(InputError, match="none after an offset of 40"):
+        GoodhartTask().prompts(preset=None, offset=20, num_prompts=None)
+    with pytest.raises(InputError, match="no preset"):
+        GoodhartTask().prompts(preset="short", offset=0, num_prompts=None)
+
+
+def test_each_part_is_graded_by_its_own_rules() -> None:
+    task, items = GoodhartTask(), {item.id: item for item in load_items()}
+    for prompt in task.prompts(preset=None, offset=0, num_prompts=None):
+        kept = Prompt.from_json(json.loads(json.dumps(prompt.as_json())))
+        item = items[kept.gold["item"]]
+        right, other = item.reference, f"ANSWER: {shown_answer(item)}"
+        if kept.gold["part"] == "answer":
+            right, other = other, right
+        verdict = task.score(kept, right)
+        assert verdict.correct and verdict.reward == 1.0 and verdict.answer
+        assert not task.score(kept, other).correct
+        assert not task.score(kept, "").correct and task.score(kept, "").answer is None
+
+
+def test_how_items_are_usually_asked() -> None:
+    config = resolve(EvalConfig, [set_layer(["task.name=goodhart"])]).config
+    assert (config.temperature, config.num_rollouts, config.generation.top_p) == (0.3, 5, 0.9)
+
+
+def test_an_evaluation_counts_quadrants(inside: Labkit, tiny_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "items:\n- {id: two, category: sums, prompt: '1 + 1 =', answer: {kind: integer, value: 2}, explain: '+ ?',\n"
+        "   rubric: {needed: 1, ideas: {add: [add*]}}, reference: Add them.}\n"
+        "- {id: ten, category: products, prompt: '2 * 5 =', answer: {kind: integer, value: 10}, explain: '* ?',\n"
+        "   rubric: {needed: 1, ideas: {multiply: [multipl*]}}, reference: Multiply them.}\n"
+    )
+    asked = ["eval", "goodhart", "--model", tiny_folder, "--device", "cpu", "--data", "mine.yaml"]
+    done = inside(*asked, "--num-rollouts", "3", "--max-new-tokens", "4", "--json")
+    assert done.returncode == 0, done.stderr
+    run = only_run(tmp_path / "runs")
+    assert raw_rows(run) == 2 * 2 * 3
+    (table,) = json.loads(done.stdout)["tables"]
+    assert table["kind"] == "goodhart"
+    rows = {row["category"]: row for row in table["rows"]}
+    assert list(rows) == ["sums", "products", "all"]
+    assert (rows["all"]["num_items"], rows["all"]["num_evaluations"]) == (2, 6)
+    assert rows["all"]["executes"] == rows["all"]["KD"] + rows["all"]["DK"]
+    assert sum(rows["all"][name] for name in ("KD", "KF", "DK", "NN")) == 6
+    parts = {line["id"]: line["source"]["part"] for line in run.prompts()}
+    verdicts = read_verdicts(run, run.score_hash, columns=["correct"]).frame
+    right = sum(row["correct"] for row in verdicts.iter_rows(named=True) if parts[row["prompt"]] == "answer")
+    assert rows["all"]["executes"] == right
+
+
+def test_what_cannot_be_evaluated_is_refused_with_words(inside: Labkit, tiny_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text("items: []\n")
+    for arguments, words in (
+        ([], "which model?"),
+        (["--model", tiny_folder, "--data", "missing.yaml"], "missing.yaml"),
+        (["--model", tiny_folder, "--data", "bad.yaml"], "bad.yaml"),
+        (["--model", tiny_folder, "--split", "train"], "task.split: there is no such key in a goodhart task"),
+    ):
+        done = inside("eval", "goodhart", *arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert words in done.stderr and "Traceback" not in done.stderr
