@@ -1,12 +1,15 @@
-"""How many Countdown answers one core scores in a second, by mode and kind of answer."""
+"""How many Countdown answers one core scores in a second, by mode and kind of answer, and how long GSM8K's solutions take."""
 
 from __future__ import annotations
 
+import random
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from fractions import Fraction
 
 from labkit.tasks.countdown import generate, score
+from labkit.tasks.gsm8k.scoring import compare_rules
 
 HOSTILE = ["99**98**97", "(" * 10_000, "9" * 1_000_000, "1+" * 200_000]
 
@@ -40,6 +43,32 @@ def main() -> None:
         score(f"<answer>{text}</answer>", [99, 98, 97], 98)
         slowest = max(slowest, time.perf_counter() - began)
     print(f"| slowest of {len(HOSTILE)} hostile answers | exact | {1000 * slowest:.1f} ms each | bounded |")
+    print("\n| GSM8K solutions | marked by | all three rules | target |\n|---|---|---|---|")
+    for mark, ending in (
+        ("####", "\n#### {}"),
+        ("boxed", " \\boxed{{{}}}."),
+        ("nothing", " That makes {} in the end."),
+    ):
+        solutions = list(word_problem_solutions(ending))
+        rate = per_second(lambda solutions=solutions: compare_rules(solutions), len(solutions))  # type: ignore[misc]
+        print(
+            f"| {len(solutions):,} of {len(solutions[0][0])} characters | {mark} | {len(solutions) / rate:.2f} s | 2 s |"
+        )
+
+
+def word_problem_solutions(ending: str) -> Iterator[tuple[str, Fraction]]:
+    """As many solutions as 16 candidates for each problem of the test set, of its usual length."""
+    draw = random.Random(0)
+    for _ in range(1319 * 16):
+        price, count, spent = draw.randint(2, 99), draw.randint(2, 99), draw.randint(1, 50)
+        total, rest = price * count, price * count - spent
+        steps = (
+            f"First she sells {count} boxes for ${price} each: {count} * {price} = <<{count}*{price}={total}>>{total}. "
+        )
+        steps += (
+            f"Then she spends ${spent} on bread, so there remain {total} - {spent} = <<{total}-{spent}={rest}>>{rest}. "
+        )
+        yield steps + "It was a long day." + ending.format(f"{rest:,}"), Fraction(rest)
 
 
 if __name__ == "__main__":
