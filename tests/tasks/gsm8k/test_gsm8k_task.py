@@ -17,6 +17,7 @@ from labkit.config.commands import EvalConfig, SampleConfig
 from labkit.config.references import needed_by
 from labkit.errors import InputError, MachineError
 from labkit.record.frames import KEY, read_verdicts
+from labkit.report.gsm8k import rules_table
 from labkit.tasks.base import Prompt
 from labkit.tasks.gsm8k.extraction import extract_answer
 from labkit.tasks.gsm8k.task import PRESETS, Gsm8kTask
@@ -169,9 +170,35 @@ def test_a_config_needs_the_file_that_it_names() -> None:
 
 
 def pass_at_k(stdout: str) -> dict[str, Any]:
-    (table,) = json.loads(stdout)["tables"]
+    table, rules = json.loads(stdout)["tables"]
+    assert (table["kind"], rules["kind"]) == ("pass_at_k", "gsm8k_rules")
     (row,) = table["rows"]
+    first, *others = rules["rows"]
+    assert first["rule"] == "labkit" and first["accuracy"] == pytest.approx(row["pass@1"])
+    assert [other["rule"] for other in others] == ["strict-match", "flexible-extract"]
     return dict(row)
+
+
+def test_every_rule_has_its_accuracy(tmp_path: Path, tiny_folder: Path, inside: Labkit) -> None:
+    """The texts of a run are put in the place of what the model wrote, and the figures follow from them alone."""
+    (tmp_path / "g.jsonl").write_text(line("1 + 2 =", "#### 3") + line("2 + 2 =", "#### 4"))
+    inside("eval", "gsm8k", "--model", tiny_folder, "--device", "cpu", "--data", "g.jsonl", "--preset", "plain",
+           "--num-rollouts", "2", "--max-new-tokens", "2")  # fmt: skip
+    run = only_run(tmp_path / "runs")
+    texts = {("3", 0): "#### 3", ("3", 1): "#### $3", ("4", 0): "so it is 4...", ("4", 1): "no idea"}
+    golds = {each["id"]: each["gold"]["answer"] for each in run.prompts()}
+    (path,) = run.rows_dir.glob("*.jsonl")
+    rows = [json.loads(row) for row in path.read_text().splitlines()]
+    path.write_text(
+        "".join(json.dumps(row | {"text": texts[golds[row["prompt"]], row["index"]]}) + "\n" for row in rows)
+    )
+    table = rules_table(run)
+    assert [(row["rule"], row["accuracy"]) for row in table.rows] == [
+        ("labkit", 0.75), ("strict-match", 0.25), ("flexible-extract", 0.5),
+    ]  # fmt: skip
+    for row in table.rows:
+        assert 0 <= row["accuracy_low"] < row["accuracy"] < row["accuracy_high"] <= 1  # type: ignore[operator]
+    assert "guess 25.0% of the answers (low confidence) and found none in 25.0%" in table.notes[-1]
 
 
 def test_an_evaluation_keeps_every_candidate_and_can_grow(inside: Labkit, tiny_folder: Path, tmp_path: Path) -> None:
