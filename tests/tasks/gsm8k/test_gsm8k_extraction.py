@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from labkit.tasks.gsm8k import extract_answer
 from labkit.tasks.gsm8k.extraction import cut
-from labkit.tasks.gsm8k.numbers import canonical, parse_number, plain
+from labkit.tasks.gsm8k.numbers import canonical, numbers, parse_number, plain
 from labkit.tasks.gsm8k.peers import flexible_extract, strict_match
 from labkit.tasks.gsm8k.scoring import compare_rules, peer_verdicts, score
 
@@ -143,6 +143,14 @@ def test_reading_from_the_end_finds_what_reading_the_whole_finds(text: str) -> N
     last = (every[-1][0] or every[-1][1]) if every else "[invalid]"
     assert flexible_extract(text) == last.replace(",", "").replace("$", "").removesuffix(".")
     assert flexible_extract("1 2 " * 40 + text) == (flexible_extract(" " + text) if every else "2")
+
+
+@given(st.text(alphabet="0123456789.,$-/ \nx", max_size=60))
+def test_the_last_number_is_found_without_reading_the_whole(text: str) -> None:
+    said = plain(("7 of 1 000. It is $3.50 x\n" + text).strip())
+    found = extract_answer(said)
+    every = list(numbers(said))
+    assert found.rule in ("last_number", "no_answer") and found.value == (every[-1].value if every else None)
 
 
 def test_numbers_are_compared_exactly() -> None:

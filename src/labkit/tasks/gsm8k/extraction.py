@@ -190,10 +190,11 @@ def _leading(text: str) -> Number | None:
 
 
 def _last_number(text: str) -> Number | None:
-    # From the end, a line or a few at a time: most answers stand in the last one.
+    # From the end, a sentence or a few at a time: most answers stand in the last one. No number spans `. ` or a line.
     end = len(text)
     while end > 0:
-        start = max(text.rfind("\n", 0, max(0, end - _LINE)), 0)
+        before = max(0, end - _LINE)
+        start = max(text.rfind("\n", 0, before), text.rfind(". ", 0, before), 0)
         if (found := last_number(text, start, end)) is not None:
             return found
         end = start
