@@ -58,7 +58,7 @@ def find_answer(text: str, kind: Kind, choices: Sequence[str] = ()) -> Found:
     """
     said = plain(cut(text)[-MAX_CHARS:])
     read = _READERS[kind]
-    for rule, segments in _marked(said):
+    for rule, segments in _marked(said, several_lines=kind == "list"):
         readings = [read(segment, choices, True) for segment in segments]
         first = next((reading for reading in readings if reading is not None), None)
         if segments:
@@ -67,17 +67,20 @@ def find_answer(text: str, kind: Kind, choices: Sequence[str] = ()) -> Found:
     return Found(reading, "no_answer" if reading is None else "last")
 
 
-def _marked(text: str) -> Iterator[tuple[Rule, list[str]]]:
+def _marked(text: str, several_lines: bool) -> Iterator[tuple[Rule, list[str]]]:
     """What follows the marks, those that count first before others."""
-    yield "marker", [each for mark in [*_MARKER.finditer(text)][:_MAX_MARKS] if (each := _behind(text, mark.end()))]
-    said = [*_ANSWER_IS.finditer(text)][: -_MAX_MARKS - 1 : -1]
-    yield "answer_is", [each for mark in said if (each := _behind(text, mark.end()))]
+    marks: list[tuple[Rule, list[re.Match[str]]]] = [
+        ("marker", [*_MARKER.finditer(text)][:_MAX_MARKS]),
+        ("answer_is", [*_ANSWER_IS.finditer(text)][: -_MAX_MARKS - 1 : -1]),
+    ]
+    for rule, found in marks:
+        yield rule, [each for mark in found if (each := _behind(text, mark.end(), several_lines))]
 
 
-def _behind(text: str, start: int) -> str:
-    """The rest of a line without markup; the next line where nothing is left of it."""
+def _behind(text: str, start: int, several_lines: bool) -> str:
+    """The rest of a line without markup, or the next line where nothing is left of it; or up to a blank line."""
     window = _MARKUP.sub(" ", text[start : start + _LINE_CHARS]).strip()
-    return window.partition("\n")[0].strip()
+    return window.partition("\n\n" if several_lines else "\n")[0].strip()
 
 
 def _number(text: str, choices: Sequence[str], marked: bool) -> Reading | None:
@@ -100,14 +103,15 @@ def _time(text: str, choices: Sequence[str], marked: bool) -> Reading | None:
 
 
 _GAP = re.compile(
-    r"(?:[\s,;.>)→(]|->|=>|\d{1,2}[.)]|\b(?:and|then|is|taller|than|next|followed|by|finally|lastly|last)\b|-){1,12}",
+    r"(?:[\s,;.>)→(*_`]|\([a-z]{1,12}\)|->|=>|\d{1,2}[.)]|\b(?:and|then|is|taller|than|next|followed|by|finally|lastly|last)\b|-){1,12}",
     re.IGNORECASE,
 )
 _RISING_GAP = re.compile(r"\s{0,3}<\s{0,3}")
 
 
 def _order(text: str, choices: Sequence[str], marked: bool) -> Reading | None:
-    """The last run of names with nothing but separators between them; a chain of `<` is read from its end."""
+    """A run of names with nothing but separators between them: the first of a marked answer, else the last. A chain of `<`
+    is read from its end."""
     runs: list[list[str]] = []
     end, gaps = -1, ""
     for name, start, stop in _mentions(text, choices):
@@ -127,7 +131,7 @@ def _order(text: str, choices: Sequence[str], marked: bool) -> Reading | None:
     if not runs:
         return None
     longest = [run for run in runs if len(run) > 1] or runs
-    names = tuple(longest[-1])
+    names = tuple(longest[0 if marked else -1])
     return Reading(names, ", ".join(names))
 
 
@@ -153,12 +157,19 @@ def _set(text: str, choices: Sequence[str], marked: bool) -> Reading | None:
 _NOT = re.compile(r"(?:\b(?:not|never|neither|nor)|n't)\s{1,2}(?:\w{1,20}\s{1,2})?$", re.IGNORECASE)
 
 
+_SENTENCE = re.compile(r"\s{1,3}(?!(?:or|and|then|followed)\b)[A-Za-z]")
+
+
 def _name(text: str, choices: Sequence[str], marked: bool) -> Reading | None:
-    """The one name of a line, or the last of a text; a name behind a `not` is none."""
-    said = [name for name, start, _ in _mentions(text, choices) if not _NOT.search(text[max(0, start - 40) : start])]
-    if not said or (marked and len(set(said)) > 1):
+    """The one name of a line, or the one that it begins with and says something of; else the last name of a text. A name
+    behind a `not` is none."""
+    said = [each for each in _mentions(text, choices) if not _NOT.search(text[max(0, each[1] - 40) : each[1]])]
+    if not said:
         return None
-    return Reading(said[-1], said[-1])
+    name, start, stop = said[0] if marked else said[-1]
+    if marked and len({other for other, _, _ in said}) > 1 and (start > 0 or not _SENTENCE.match(text, stop)):
+        return None
+    return Reading(name, name)
 
 
 def _mentions(text: str, names: Sequence[str]) -> Iterator[tuple[str, int, int]]:
