@@ -132,6 +132,30 @@ def test_the_published_data_needs_the_hub_or_its_cache(tmp_path: Path, monkeypat
     assert "--data" in caught.value.hint
 
 
+def test_rows_of_the_published_form_come_through_datasets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`datasets` takes a folder of the name for the repository: the same call, the same rows, without the hub."""
+    datasets = pytest.importorskip("datasets")
+    folder = tmp_path / "openai" / "gsm8k"
+    (folder / "main").mkdir(parents=True)
+    (folder / "main" / "test.jsonl").write_text(GOOD)
+    (folder / "README.md").write_text(
+        "---\nconfigs:\n- config_name: main\n  data_files:\n  - split: test\n    path: main/test.jsonl\n---\n"
+    )
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.chdir(tmp_path)
+    found = Gsm8kTask()
+    prompts = every_prompt(found)
+    assert [(prompt.gold["answer"], dict(prompt.source)) for prompt in prompts] == [
+        ("4", {"row": 0}),
+        ("-1000", {"row": 1}),
+    ]
+    assert found.data_fingerprint == task(tmp_path, GOOD).data_fingerprint
+    (folder / "main" / "test.jsonl").write_text(GOOD + line("q", "#### four"))
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "other cache")
+    with pytest.raises(InputError, match=r"openai/gsm8k, split 'test', row 2: the answer 'four' is not a number"):
+        Gsm8kTask()
+
+
 # The defaults of an evaluation
 
 

@@ -6,6 +6,7 @@ A line is `{"question": …, "answer": …}`; the answer is a worked solution th
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -60,6 +61,8 @@ def hub_problems(split: str) -> list[Problem]:
     import datasets  # type: ignore[import-untyped]
 
     where = f"{HUB_ID}, split {split!r}"
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
     try:
         rows = datasets.load_dataset(HUB_ID, HUB_CONFIG, split=split)
     except Exception as error:  # the hub, its client and the file system raise what they like
