@@ -77,26 +77,34 @@ def fitting_columns(table: Table, width: int) -> tuple[list[str], list[str]]:
     """
     columns = list(table.folded_columns())
     bare: list[str] = []
+    widths = _widths(table, columns)
+    labels = [name for name in columns if not any(isinstance(row[name], float) for row in table.rows)]
     for expendable in table.expendable:
-        if _fits(table, columns, bare, width):
+        if sum(widths[name] + _GAP for name in columns) <= width + _GAP:
             break
         others = [name for name in columns if name != expendable]
-        if expendable.removesuffix("_low") in others:
-            bare.append(expendable.removesuffix("_low"))
-        elif expendable in columns and _num_kinds(table, others) == _num_kinds(table, columns):
+        if (column := expendable.removesuffix("_low")) in others:
+            bare.append(column)
+            widths |= _widths(table, [column], bare=bare)
+        elif expendable in columns and not _tells_apart(
+            table, expendable, [name for name in labels if name in columns]
+        ):
             columns = others
     return columns, bare
 
 
-def _fits(table: Table, columns: Sequence[str], bare: Sequence[str], width: int) -> bool:
-    lines = [list(columns), *table.texts(columns, bare=bare)]
-    return sum(max(map(len, cells)) + _GAP for cells in zip(*lines, strict=True)) <= width + _GAP
+def _widths(table: Table, columns: Sequence[str], *, bare: Sequence[str] = ()) -> dict[str, int]:
+    lines = [columns, *table.texts(columns, bare=bare)]
+    return {column: max(map(len, cells)) for column, cells in zip(columns, zip(*lines, strict=True), strict=True)}
 
 
-def _num_kinds(table: Table, columns: Sequence[str]) -> int:
-    """How many different rows there are by what is no measurement."""
-    labels = [name for name in columns if not any(isinstance(row[name], float) for row in table.rows)]
-    return len({tuple(row[name] for name in labels) for row in table.rows})
+def _tells_apart(table: Table, column: str, labels: Sequence[str]) -> bool:
+    """Whether rows differ in a column that are alike in the other columns that are no measurements."""
+    others = [name for name in labels if name != column]
+    if len(others) == len(labels):
+        return False
+    whole, rest = ({tuple(row[name] for name in names) for row in table.rows} for names in (labels, others))
+    return len(whole) != len(rest)
 
 
 def drawn(table: Table, width: int) -> Group:

@@ -21,10 +21,7 @@ def wilson(successes: float, n: float, level: float = 0.95) -> tuple[float, floa
     Raises:
         ValueError: n is not positive, or successes lies outside [0, n].
     """
-    if not n > 0:
-        raise ValueError("an interval needs at least one trial")
-    if not 0 <= successes <= n:
-        raise ValueError(f"{successes} successes in {n} trials")
+    _refuse_impossible(successes, n)
     z = NormalDist().inv_cdf(0.5 + level / 2)
     rate = successes / n
     centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
@@ -46,10 +43,7 @@ def clopper_pearson(successes: int, n: int, level: float = 0.95) -> tuple[float,
     Raises:
         ValueError: n is not positive, or successes lies outside [0, n].
     """
-    if not n > 0:
-        raise ValueError("an interval needs at least one trial")
-    if not 0 <= successes <= n:
-        raise ValueError(f"{successes} successes in {n} trials")
+    _refuse_impossible(successes, n)
     tail = (1 - level) / 2
     low = 0.0 if successes == 0 else float(betaincinv(successes, n - successes + 1, tail))
     high = 1.0 if successes == n else float(betaincinv(successes + 1, n - successes, 1 - tail))
@@ -112,3 +106,10 @@ def wilson_mean(values: npt.ArrayLike, level: float = 0.95, *, num_trials: float
     effective = n * mean * (1 - mean) / float(array.var(ddof=1)) * scale**2
     effective = min(effective, num_trials or math.inf)
     return wilson(mean * effective, effective, level)
+
+
+def _refuse_impossible(successes: float, n: float) -> None:
+    if not n > 0:
+        raise ValueError("an interval needs at least one trial")
+    if not 0 <= successes <= n:
+        raise ValueError(f"{successes} successes in {n} trials")
