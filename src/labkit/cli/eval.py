@@ -55,13 +55,10 @@ def register(app: typer.Typer) -> None:
 
 
 def _eval(asked: Asked) -> None:
-    from labkit.cli.layers import resolve_asked
     from labkit.cli.sweep import run_rollouts
-    from labkit.config.commands import EvalConfig, refuse_default_model
+    from labkit.config.commands import EvalConfig
 
     _refuse_no_task(asked)
-    if asked.resume is None:
-        refuse_default_model(resolve_asked(EvalConfig, asked, debug=_debug))
     run_rollouts(EvalConfig, asked, debug=_debug, show=_print_table)
 
 

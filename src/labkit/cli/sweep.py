@@ -10,7 +10,7 @@ from labkit.cli.console import say
 from labkit.cli.flags import Asked
 from labkit.cli.layers import resolve_asked, resumed_run
 from labkit.config.base import Resolved
-from labkit.config.commands import EvalConfig, SweepConfig
+from labkit.config.commands import EvalConfig, SweepConfig, refuse_default_model
 from labkit.record.run import Run
 
 AskedT = TypeVar("AskedT", bound=SweepConfig | EvalConfig)
@@ -42,6 +42,7 @@ def run_rollouts(
     """
     run = resumed_run(asked, schema.model_fields["command"].default)
     resolved = resolve_asked(schema, asked, debug=debug, resumed=run)
+    refuse_default_model(resolved)
     if asked.dry_run:
         _say_what_would_be_done(resolved, asked, run)
         return

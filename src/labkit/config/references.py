@@ -14,10 +14,9 @@ from typing import Literal
 from labkit.config.base import Config
 from labkit.config.commands import ExtractConfig, RolloutConfig, TrainConfig
 from labkit.config.data import DataConfig
+from labkit.config.names import RUN_PREFIX
 from labkit.config.sections import CountdownTask, GoodhartTask, Gsm8kTask, ModelConfig
 from labkit.config.training import CountdownExamples
-
-RUN_PREFIX = "run:"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any
 from labkit.config.asked import asked_digest
 from labkit.config.base import Config, Layer, Resolved, environment_layers, flatten, nearest, resolve, stable_digest
 from labkit.config.commands import COMMANDS, ExtractConfig, RolloutConfig, RunConfig, refuse_default_model
-from labkit.config.references import RUN_PREFIX
+from labkit.config.names import RUN_PREFIX
 from labkit.config.templates import find_template
 from labkit.config.yaml_text import load_mapping
 from labkit.errors import ConfigError

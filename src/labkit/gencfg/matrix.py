@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from labkit.config.base import Config, nearest, validate
 from labkit.config.commands import COMMANDS
-from labkit.config.templates import template_dirs
+from labkit.config.templates import search_templates, template_dirs
 from labkit.config.yaml_text import load_mapping
 from labkit.errors import ConfigError
 
@@ -185,11 +185,8 @@ def find_matrix(name: str) -> Path:
     path = Path(name)
     if os.path.isfile(path):  # False, too, of what is no file name at all
         return path
-    if path.parent in (Path(), Path("templates")):
-        wanted = path.name if path.suffix == ".yaml" else f"{path.name}.yaml"
-        for folder in template_dirs():
-            if os.path.isfile(folder / wanted):
-                return folder / wanted
+    if (found := search_templates(path)) is not None:
+        return found
     known = matrix_names()
     guess = nearest(path.stem, known)
     there = f"there are: {', '.join(known)}; or give the path of a matrix of yours"

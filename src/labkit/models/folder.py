@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from labkit.config.base import nearest
+from labkit.config.names import RUN_PREFIX
 from labkit.config.sections import ModelConfig
 from labkit.errors import InputError, MachineError
 from labkit.models.training_run import (
     FINAL,
-    RUN_PREFIX,
     KeptWeights,
     all_weights,
     choose_weights,

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from labkit.config.base import nearest
+from labkit.config.names import RUN_PREFIX
 from labkit.errors import InputError, RecordError
 from labkit.record.catalog import run_paths
 from labkit.record.run import Run, open_run, slug_of, slugify
 
-RUN_PREFIX = "run:"
 FINAL = "final"
 FINAL_FOLDER = "model"
 CHECKPOINTS_FOLDER = "checkpoints"

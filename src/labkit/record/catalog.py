@@ -7,10 +7,10 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
+from labkit.config.names import RUN_PREFIX
 from labkit.errors import RecordError
 from labkit.record.run import Run, open_run, slugify
 
-_RUN_PREFIX = "run:"
 _MOST_LISTED = 4
 _ASKED = re.compile(rb'^ "config_digest": "([0-9a-f]{16})"', re.MULTILINE)
 """The key where it stands in a `run.json`, found without parsing the rest. Its indentation is that of the top level, and
@@ -36,7 +36,7 @@ def find_run(reference: str, runs_dir: Path, command: str | None = None) -> Run:
             what = "run" if command is None else f"run of labkit {command}"
             raise RecordError(f"there is no {what} under {runs_dir} yet", "labkit runs list shows the runs there are")
         return open_run(max(wanted, key=lambda path: path.name))
-    asked = reference.removeprefix(_RUN_PREFIX)
+    asked = reference.removeprefix(RUN_PREFIX)
     # One of another command is found last, so that the caller can say what is wrong with it.
     fits = _fitting(asked, wanted) or _fitting(asked, paths)
     if not fits:

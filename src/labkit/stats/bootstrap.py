@@ -7,12 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from labkit.stats.arrays import CHUNK, FloatArray
 from labkit.stats.clusters import cluster_sums
-
-FloatArray = npt.NDArray[np.float64]
-
-# Draws are made this many numbers at a time, which bounds memory to some 20 MB.
-CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)

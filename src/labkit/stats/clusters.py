@@ -14,10 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtr, stdtrit
 
+from labkit.stats.arrays import FloatArray
 from labkit.stats.intervals import wilson
 from labkit.stats.means import student_half_width
-
-FloatArray = npt.NDArray[np.float64]
 
 
 def cluster_sums(numerators: npt.ArrayLike, denominators: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:

@@ -9,11 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtrit
 
+from labkit.stats.arrays import FloatArray
 from labkit.stats.contingency import mcnemar_exact
 from labkit.stats.permutation import sign_flip_permutation
 from labkit.stats.power import mde
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

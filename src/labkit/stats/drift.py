@@ -7,10 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
-
-# Permutations are made this many numbers at a time, which bounds memory to some 30 MB.
-CHUNK = 1 << 20
+from labkit.stats.arrays import CHUNK, FloatArray
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import betaln
 
-FloatArray = npt.NDArray[np.float64]
+from labkit.stats.arrays import FloatArray
+
 IntArray = npt.NDArray[np.int64]
 
 

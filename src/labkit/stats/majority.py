@@ -13,9 +13,8 @@ from typing import overload
 import numpy as np
 import numpy.typing as npt
 
+from labkit.stats.arrays import FloatArray
 from labkit.stats.verdicts import as_verdicts
-
-FloatArray = npt.NDArray[np.float64]
 
 # Beyond this the smallest chance of a subset is no longer a float.
 MOST_CANDIDATES = 1000

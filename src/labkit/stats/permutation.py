@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from labkit.stats.arrays import FloatArray
 from labkit.stats.clusters import cluster_sums
-
-FloatArray = npt.NDArray[np.float64]
 
 MOST_PATTERNS = 1 << 20
 LARGEST_UNIT = 240

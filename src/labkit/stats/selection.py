@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from labkit.stats.arrays import FloatArray
 from labkit.stats.clusters import linearised_ratio
 from labkit.stats.estimators import chance_of_none
 from labkit.stats.intervals import wilson_mean
@@ -15,7 +16,6 @@ from labkit.stats.means import student_half_width
 from labkit.stats.summary import Rate
 from labkit.stats.verdicts import as_verdicts
 
-FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
 

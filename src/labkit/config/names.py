@@ -1,0 +1,4 @@
+"""Words that stand before a name, wherever one is given."""
+
+RUN_PREFIX = "run:"
+"""Before the name of a run, where other kinds of names could stand too."""
