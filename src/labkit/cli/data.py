@@ -1,4 +1,4 @@
-"""`labkit data`: build the data sets of a world of cities, and list them."""
+"""`labkit data`: build the data sets of a world of cities, or word problems, and list data sets."""
 
 from __future__ import annotations
 
@@ -17,21 +17,23 @@ if TYPE_CHECKING:
     from labkit.tasks.world.manifest import Manifest
 
 FLAGS = [
-    Flag("--out", "out", Path, "Folder of the world.  [data/world]"),
+    Flag("--out", "out", Path, "Folder of the world, or of the word problems.  [data/world]"),
     Flag("--only", "only", str, "Build this data set and what it is made from; repeatable.", repeatable=True),
     Flag("--seed", "seed", int, "Seed of the rows.  [42]"),
 ]
 CONFIG = Annotated[Path | None, typer.Argument(metavar="CONFIG", help="YAML config, or the name of a shipped one.")]
 DEFAULT_WORLD = Path("data/world")
 
-BUILD_HELP = """Build the data sets of a world of cities.
+BUILD_HELP = """Build the data sets of a world of cities, or word problems.
 
-CONFIG says which cities, tasks and sizes: `labkit data build templates/exp1-tiny-data.yaml` makes a small world in seconds.
+CONFIG says which cities, tasks and sizes: `labkit data build templates/exp1-tiny-data.yaml` makes a small world in seconds,
+`labkit data build templates/word-problems-data.yaml` word problems in GSM8K's form.
 A build that was stopped goes on when it is run again: finished data sets stay. One that was built from another recipe is
 never overwritten. --debug is a world of 72 cities beside the real one.
 """
 
 _COLUMNS = ("data_set", "tasks", "train", "validation", "test", "overlap", "repeats", "mb")
+_STATES = {"absent": "to build", "finished": "finished", "different": "of another recipe", "foreign": "not labkit's"}
 _EXPENDABLE = ("repeats", "mb", "validation")
 
 
@@ -41,7 +43,7 @@ def register(app: typer.Typer) -> None:
         data, "build", FLAGS, _build, help=BUILD_HELP, without=("config", "resume"), argument=("config_path", CONFIG)
     )
     data.command("list", help="List the data sets of a world, with their rows.")(_list)
-    app.add_typer(data, name="data", help="Build and list the data sets of the world-cities experiment.")
+    app.add_typer(data, name="data", help="Build and list data sets: worlds of cities, word problems.")
 
 
 def _build(asked: Asked) -> None:
@@ -59,6 +61,9 @@ def _build(asked: Asked) -> None:
         raise ConfigError("labkit data build needs a config", "labkit data build templates/exp1-tiny-data.yaml")
     asked = replace(asked, values=values, config=find_template(named))
     config = resolve_asked(DataConfig, asked, debug=_debug).config
+    if config.word_problems is not None:
+        _build_word_problems(config, asked)
+        return
     say("making the cities")
     from labkit.cli.data_progress import DataProgress
     from labkit.tasks.world.building import build_world, check_world, plan_world
@@ -73,6 +78,31 @@ def _build(asked: Asked) -> None:
         built = build_world(world, progress)
     _print(_table(str(config.out), built), as_json=asked.json)
     say(f"data sets in {config.out}")
+
+
+def _build_word_problems(config: Any, asked: Asked) -> None:
+    from labkit.cli.console import say
+    from labkit.report.table import Table
+    from labkit.tasks.gsm8k.building import build_word_problems, check_word_problems, plan_word_problems
+
+    files = plan_word_problems(config)
+    rows: list[dict[str, Cell]] = [
+        {
+            "file": str(file.path),
+            "problems": file.num_problems,
+            "mb": _megabytes(len(file.content)),
+            "state": _STATES[file.state],
+        }
+        for file in files
+    ]
+    if asked.dry_run:
+        _print(Table("data", f"word problems for {config.out}", tuple(rows[0]), rows), as_json=asked.json)
+        say("Nothing was written.")
+        check_word_problems(files)  # a build would refuse as well
+        return
+    build_word_problems(files, say)
+    built = [row | {"state": _STATES["finished"]} for row in rows]
+    _print(Table("data", f"word problems in {config.out}", tuple(rows[0]), built), as_json=asked.json)
 
 
 def _list(
@@ -99,7 +129,9 @@ def _list(
 
 
 def _debug(config: Any) -> dict[str, Any]:
-    """The small preset: 60 real cities, 12 of Atlantis, a few hundred rows, in a folder of its own."""
+    """The small preset: 60 real cities, 12 of Atlantis, a few hundred rows, or as many word problems; in a folder of its own."""
+    if config.word_problems is not None:
+        return {"out": f"{config.out}-debug", "word_problems": {"train": 400, "validation": 16, "test": 64}}
     small: dict[str, Any] = {
         "out": f"{config.out}-debug",
         "cities.num_cities": 60,
@@ -127,10 +159,9 @@ def _plan_table(world: World) -> Table:
     from labkit.tasks.world.building import state_of
     from labkit.tasks.world.recipes import estimated_bytes
 
-    words = {"absent": "to build", "finished": "finished", "different": "of another recipe", "foreign": "not labkit's"}
     rows: list[dict[str, Cell]] = []
     for name, planned in world.wanted.items():
-        about = {"data_set": name, "tasks": _tasks_text(planned.tasks), "state": words[state_of(world, planned)]}
+        about = {"data_set": name, "tasks": _tasks_text(planned.tasks), "state": _STATES[state_of(world, planned)]}
         rows.append({**about, **_sizes(planned.sizes), "mb": _megabytes(estimated_bytes(planned, world.plan))})
     to_build = [row for row in rows if row["state"] == "to build"]
     total = sum(float(row["mb"] or 0) for row in to_build)

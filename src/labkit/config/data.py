@@ -73,8 +73,19 @@ class MixtureConfig(Config):
     """Training rows with Atlantis of each of all the tasks, trained or not."""
 
 
+class WordProblemsConfig(Config):
+    """Generated word problems in GSM8K's form: `train.jsonl`, `validation.jsonl` and `test.jsonl`, no question twice."""
+
+    train: Count = 64_000
+    """Problems to learn from."""
+    validation: Count = 256
+    """Problems to watch a training with."""
+    test: Count = 1000
+    """Problems to evaluate on."""
+
+
 class DataConfig(Config):
-    """`labkit data build`: a world and its data sets, in one folder.
+    """`labkit data build`: a world and its data sets, or generated word problems, in one folder.
 
     A data set is a folder named after what is in it: `distance` (ordinary cities), `atlantis_distance` (a city of
     Atlantis in every row), `anywhere_distance` (both together), `multi_task`, `ftwb1-k`, `ftwb2-k`.
@@ -86,6 +97,8 @@ class DataConfig(Config):
     """The folder of the world: `cities.csv`, and a folder for each data set."""
     seed: Seed = 42
     """Seed of the rows."""
+    word_problems: WordProblemsConfig | None = None
+    """Build word problems, and no world; what is said of cities and tasks does nothing then."""
     cities: CitiesConfig = CitiesConfig()
     tasks: Annotated[tuple[TaskName, ...], Field(min_length=1)] = TASK_NAMES
     """The geometric tasks."""

@@ -129,10 +129,14 @@ class Carrier:
         return Outcome("done", run=str(made.path))
 
     def _data(self, request: Request, run: Path | None) -> Outcome:
+        from labkit.tasks.gsm8k.building import build_word_problems, plan_word_problems
         from labkit.tasks.world.building import build_world, plan_world
 
         self._engines.release()  # the runner counts on it that only items of models keep one
-        world = plan_world(request.resolved().config, say)
+        config = request.resolved().config
+        if config.word_problems is not None:
+            return Outcome("done" if build_word_problems(plan_word_problems(config), say) else "skipped")
+        world = plan_world(config, say)
         watcher = DataWatcher(self._tell, sum(sum(each.sizes.values()) for each in world.wanted.values()))
         build_world(world, watcher)
         return Outcome("done" if watcher.num_built else "skipped")
