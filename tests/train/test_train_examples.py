@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labkit.config.training import CountdownExamples, PromptFileExamples
+from labkit.config.training import CountdownExamples, Gsm8kExamples, PromptFileExamples
 from labkit.errors import InputError, LabkitError
+from labkit.tasks.gsm8k.task import Gsm8kTask
 from labkit.train.examples import Example, PairExamples, load_examples
 
 NUM_PROMPTS, NUM_HELD_OUT = 23, 5
@@ -133,3 +134,29 @@ def test_an_unknown_preset_is_refused_with_the_nearest() -> None:
     with pytest.raises(LabkitError, match="shrt") as caught:
         load_examples(CountdownExamples(preset="shrt"), 0, 0)
     assert "short" in caught.value.message + caught.value.hint
+
+
+def test_word_problems_are_learnt_as_they_are_asked_and_solved_as_they_are_scored(tmp_path: Path) -> None:
+    path = tmp_path / "problems.jsonl"
+    lines = [{"question": f"What is {n} + 1?", "answer": f"{n} + 1 = {n + 1}.\n#### {n + 1}"} for n in range(9)]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    examples = load_examples(Gsm8kExamples(name="gsm8k", path=path), 0, 2)
+    assert isinstance(examples, PairExamples)
+    assert (examples.num_rows, examples.preset) == (7, "plain")
+    assert [prompt.gold for prompt in examples.held_out] == [{"answer": "8"}, {"answer": "9"}]
+    block = examples.block(0, 7)
+    assert sorted(asked(block)) == [f"What is {n} + 1?" for n in range(7)]
+    assert block != examples.block(1, 7)
+    assert isinstance(examples.task, Gsm8kTask)
+    for example in block:
+        assert examples.task.score(example.prompt, example.completion).rule == "hash"
+        assert examples.task.score(example.prompt, example.completion).correct
+    (asked_by_eval, *_) = Gsm8kTask(path).prompts(preset="plain", offset=8, num_prompts=1)
+    assert asked_by_eval.id == examples.held_out[-1].id
+
+
+def test_word_problems_that_are_all_held_out_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "one.jsonl"
+    path.write_text(json.dumps({"question": "What is 1 + 1?", "answer": "#### 2"}))
+    with pytest.raises(InputError, match="1 are to be held out"):
+        load_examples(Gsm8kExamples(name="gsm8k", path=path), 0, 1)

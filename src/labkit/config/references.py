@@ -68,7 +68,7 @@ def _needs(config: Config) -> Iterator[Reference]:
         yield from _model(config.model, config.runs_dir)
     if isinstance(config, ExtractConfig):
         yield _path(config.cities, "cities")
-    if isinstance(config, TrainConfig) and not isinstance(config.examples, CountdownExamples):
+    if isinstance(config, TrainConfig) and not isinstance(config.examples, CountdownExamples) and config.examples.path:
         yield _path(config.examples.path, "examples.path")
     if isinstance(config, RolloutConfig):
         yield from _task(config)

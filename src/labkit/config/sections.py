@@ -117,8 +117,9 @@ class Gsm8kTask(Config):
     """Problems to pass over."""
     num_prompts: Annotated[int, Field(ge=1)] | None = None
     """Most problems to take after the offset; null takes them all."""
-    preset: Literal["instruct", "plain"] = "instruct"
-    """`instruct` asks for steps and an answer after `####`; `plain` is the question alone."""
+    preset: Literal["instruct", "plain"] | None = None
+    """`instruct` asks for steps and an answer after `####`; `plain` is the question alone. Null is what the model's folder
+    names, else `instruct`."""
 
 
 class GoodhartTask(Config):

@@ -99,6 +99,17 @@ class PromptFileExamples(Config):
     """The file; its last `evaluation.num_prompts` prompts are held out."""
 
 
+class Gsm8kExamples(Config):
+    """Word problems with their worked solutions, asked as `labkit eval gsm8k` asks them; shuffled anew each time round."""
+
+    name: Literal["gsm8k"]
+    path: Path | None = None
+    """A JSONL file in the published form; null is the published training split. The last `evaluation.num_prompts`
+    problems are held out."""
+    preset: Literal["instruct", "plain"] = "plain"
+    """How a problem is worded; the trained model's folder names it as its own."""
+
+
 class DatasetExamples(Config):
     """A data set on disk in Hugging Face format, as `labkit data build` makes it; shuffled anew each epoch."""
 
@@ -114,11 +125,12 @@ def _examples_name(value: object) -> object:
 ExamplesConfig = Annotated[
     Annotated[CountdownExamples, Tag("countdown")]
     | Annotated[PromptFileExamples, Tag("jsonl")]
+    | Annotated[Gsm8kExamples, Tag("gsm8k")]
     | Annotated[DatasetExamples, Tag("dataset")],
     Discriminator(
         _examples_name,
         custom_error_type="examples",
-        custom_error_message="examples are named countdown, jsonl or dataset",
+        custom_error_message="examples are named countdown, jsonl, gsm8k or dataset",
     ),
 ]
 

@@ -17,6 +17,7 @@ from labkit.record.identity import Arm
 from labkit.record.run import Ask
 from labkit.tasks.base import EvaluatedTask, Prompt, Task
 from labkit.tasks.countdown.presets import DEFAULT_PRESET
+from labkit.tasks.gsm8k import task as gsm8k
 from labkit.tasks.registry import load_task
 
 DEFAULT_MAX_NEW_TOKENS = 1024
@@ -124,11 +125,12 @@ def prepare(
 
 def _preset(config: AskedConfig, folder: ModelFolder) -> str | None:
     """Only Countdown and GSM8K word their prompts; other tasks bring them worded."""
+    own = folder.settings().get("prompt_preset")
     if isinstance(config.task, Gsm8kTask):
-        return config.task.preset
+        return config.task.preset or (own if own in gsm8k.PRESETS else gsm8k.DEFAULT_PRESET)
     if not isinstance(config.task, CountdownTask):
         return None
-    return config.task.preset or folder.settings().get("prompt_preset") or DEFAULT_PRESET
+    return config.task.preset or own or DEFAULT_PRESET
 
 
 def _max_new_tokens(config: AskedConfig, task: Task, folder: ModelFolder) -> int:

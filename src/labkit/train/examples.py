@@ -12,6 +12,7 @@ import numpy as np
 from labkit.config.training import CountdownExamples as CountdownConfig
 from labkit.config.training import DatasetExamples as DatasetConfig
 from labkit.config.training import ExamplesConfig
+from labkit.config.training import Gsm8kExamples as Gsm8kConfig
 from labkit.config.training import PromptFileExamples as PromptFileConfig
 from labkit.errors import InputError
 from labkit.models.engine import EncodedPrompt
@@ -19,6 +20,8 @@ from labkit.record.identity import draw_seed
 from labkit.tasks.base import Prompt, Task
 from labkit.tasks.countdown import PRESETS, CountdownTask, Settings, generate_block
 from labkit.tasks.countdown.choice import check_choice
+from labkit.tasks.gsm8k.problems import HUB_ID
+from labkit.tasks.gsm8k.task import Gsm8kTask
 from labkit.tasks.prompt_file import PromptFileTask
 from labkit.train.dataset import CityQuestions, DatasetExamples, HasVocabulary
 
@@ -125,36 +128,56 @@ class CountdownExamples(PairExamples):
         ]
 
 
-class PromptFileExamples(PairExamples):
-    """The prompts of a JSONL file that have an answer, shuffled anew each time round; the last ones are held out."""
+class ShuffledExamples(PairExamples):
+    """A list of examples in an order that is drawn anew each time round; the last ones are held out."""
 
-    data_name = "jsonl"
-
-    def __init__(self, config: PromptFileConfig, seed: int, num_held_out: int) -> None:
-        self.task = PromptFileTask(config.path)
-        self.fingerprint = self.task.data_fingerprint
-        prompts = [p for p in self.task.prompts(preset=None, offset=0, num_prompts=None) if "answers" in p.gold]
-        if len(prompts) <= num_held_out:
+    def __init__(self, task: Task, examples: Sequence[Example], where: str, seed: int, num_held_out: int) -> None:
+        if len(examples) <= num_held_out:
             raise InputError(
-                f"{config.path} has {len(prompts)} prompts with an answer, and {num_held_out} are to be held out",
+                f"{where} has {len(examples)} prompts with an answer, and {num_held_out} are to be held out",
                 "add examples, or lower evaluation.num_prompts",
             )
-        end = len(prompts) - num_held_out
-        self._prompts = prompts[:end]
-        self.num_rows = end
-        self.held_out = prompts[end:]
+        self.task = task
+        self.fingerprint = task.data_fingerprint
+        self.num_rows = len(examples) - num_held_out
+        self._examples = examples[: self.num_rows]
+        self.held_out = [example.prompt for example in examples[self.num_rows :]]
         self._seed = seed
 
     def block(self, step: int, size: int) -> list[Example]:
         positions = range(step * size, (step + 1) * size)
-        length = len(self._prompts)
+        length = len(self._examples)
         orders = {epoch: self._order(epoch) for epoch in range(positions[0] // length, positions[-1] // length + 1)}
-        chosen = [self._prompts[orders[at // length][at % length]] for at in positions]
-        return [Example(prompt, prompt.gold["answers"][0]) for prompt in chosen]
+        return [self._examples[orders[at // length][at % length]] for at in positions]
 
     def _order(self, epoch: int) -> list[int]:
         rng = np.random.Generator(np.random.PCG64(draw_seed(self._seed, "epoch", epoch)))
-        return [int(position) for position in rng.permutation(len(self._prompts))]
+        return [int(position) for position in rng.permutation(len(self._examples))]
+
+
+class PromptFileExamples(ShuffledExamples):
+    """The prompts of a JSONL file that have an answer."""
+
+    data_name = "jsonl"
+
+    def __init__(self, config: PromptFileConfig, seed: int, num_held_out: int) -> None:
+        task = PromptFileTask(config.path)
+        prompts = task.prompts(preset=None, offset=0, num_prompts=None)
+        examples = [Example(prompt, prompt.gold["answers"][0]) for prompt in prompts if "answers" in prompt.gold]
+        super().__init__(task, examples, str(config.path), seed, num_held_out)
+
+
+class Gsm8kExamples(ShuffledExamples):
+    """Word problems with their worked solutions."""
+
+    data_name = "gsm8k"
+
+    def __init__(self, config: Gsm8kConfig, seed: int, num_held_out: int) -> None:
+        self.preset = config.preset
+        task = Gsm8kTask(config.path, "train")
+        prompts = task.prompts(preset=config.preset, offset=0, num_prompts=None)
+        examples = [Example(*pair) for pair in zip(prompts, task.solutions(), strict=True)]
+        super().__init__(task, examples, str(config.path or HUB_ID), seed, num_held_out)
 
 
 def load_examples(config: ExamplesConfig, seed: int, num_held_out: int) -> Examples:
@@ -167,4 +190,6 @@ def load_examples(config: ExamplesConfig, seed: int, num_held_out: int) -> Examp
         return CountdownExamples(config, seed, num_held_out)
     if isinstance(config, DatasetConfig):
         return DatasetExamples(config, seed, num_held_out)
+    if isinstance(config, Gsm8kConfig):
+        return Gsm8kExamples(config, seed, num_held_out)
     return PromptFileExamples(config, seed, num_held_out)

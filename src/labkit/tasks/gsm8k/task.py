@@ -61,6 +61,10 @@ class Gsm8kTask:
         prompts = [self._prompt(problem, wording) for problem in self._problems]
         return take(prompts, offset, num_prompts, self._where)
 
+    def solutions(self) -> list[str]:
+        """The worked solution of every problem, in their order, with the line of its answer."""
+        return [f"{problem.solution}\n#### {canonical(problem.gold)}" for problem in self._problems]
+
     def _prompt(self, problem: Problem, wording: str) -> Prompt:
         return Prompt(
             ({"role": "user", "content": wording.replace("{question}", problem.question)},),
