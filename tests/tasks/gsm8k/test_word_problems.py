@@ -154,7 +154,7 @@ def test_the_command_builds_them(labkit: Labkit, tmp_path: Path) -> None:
     planned = labkit(*asked, "--dry-run", "--json")
     (table,) = json.loads(planned.stdout)["tables"]
     assert [(row["problems"], row["state"]) for row in table["rows"]] == [
-        (60, "to build"), (256, "to build"), (1000, "to build")
+        (60, "to build"), (1600, "to build"), (1000, "to build")
     ]  # fmt: skip
     assert not (tmp_path / "words").exists()
     built = labkit(*asked)
