@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Best-of-N in small: word problems, a model that learns them, candidates, an energy model trained on these, and the test with
+# all rerankers beside each other; then DBDK of the model and of what it was after half its training. About a quarter of an
+# hour on two cores. The test is killed in the middle, goes on, and gets more candidates later. Everything lands in one folder.
+#
+#   scripts/gsm8k_tiny.sh [FOLDER]
+set -euo pipefail
+
+folder=${1:-gsm8k-tiny}
+export LABKIT_RUNS_DIR=runs OMP_NUM_THREADS=1
+items=$(realpath "$(dirname "$0")/../templates/word-problems-goodhart.yaml")
+mkdir -p "$folder"
+cd "$folder"
+configs=configs/gsm8k-tiny
+
+labkit gencfg gsm8k-tiny
+labkit run $configs/{data,training,candidates,energy}.yaml $configs/goodhart --jobs 2
+
+num_rows() { cat runs/eval/*-word-problems-test-*/rows/*.jsonl 2> /dev/null | wc -l; }
+
+set -m # a group of its own for what is to be killed
+labkit run $configs/evaluation.yaml &
+test_pid=$!
+while kill -0 $test_pid 2> /dev/null && (("$(num_rows)" < 1500)); do sleep 0.05; done
+kill -9 -- -$test_pid
+wait $test_pid || true
+set +m
+echo "killed with $(num_rows) of 4000 rollouts written" | tee killed.txt >&2
+
+labkit run $configs/evaluation.yaml
+labkit eval --resume word-problems-test --num-rollouts 8 # the first five stay
+
+for checkpoint in final 250; do # items in words that the model knows
+    labkit eval goodhart --model run:word-problems --checkpoint $checkpoint --data "$items" --name "words-$checkpoint"
+done
+
+labkit report word-problems-test
+labkit report goodhart-final --against goodhart-250
+labkit report words-final --against words-250
