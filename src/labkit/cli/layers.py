@@ -22,6 +22,7 @@ from labkit.config.base import (
 from labkit.config.commands import COMMANDS
 from labkit.errors import ConfigError, RecordError
 from labkit.record.catalog import find_run
+from labkit.record.imported import refuse_imported
 from labkit.record.run import Run
 
 ConfigT = TypeVar("ConfigT", bound=Config)
@@ -63,6 +64,7 @@ def resumed_run(asked: Asked, command: str) -> Run | None:
     run = find_run(asked.resume, Path(runs_dir), command)
     if run.command != command:
         raise RecordError(f"{run.id} is a run of labkit {run.command}", f"labkit {run.command} --resume {run.id}")
+    refuse_imported(run)
     if asked.config is not None:
         raise ConfigError(
             "a resumed run has its config already", "leave the config out beside --resume; flags may change it"

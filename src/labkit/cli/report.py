@@ -39,16 +39,19 @@ DEFAULT_RUNS_DIR = Path("runs")
 TABLE_KINDS = (
     *("pass_at_k", "training", "world_eval", "world_ni", "world_means", "world_synergy", "world_difference"),
     *("world_reciprocity", "world_cka", "representations", "cka"),
+    *("dbdk", "dbdk_category", "dbdk_items", "dbdk_comparison", "dbdk_item_tests"),
 )
 """`labkit.report.overview.KINDS`, which takes longer to load than help may."""
 
 HELP = """Show what runs found, as tables.
 
 That is pass@k with 95 % intervals over prompts, the last values of training runs, what evaluations on the world measured
-with the normalised improvement and synergy of fine-tuned models, and what was read from hidden states.
+with the normalised improvement and synergy of fine-tuned models, what was read from hidden states, and how often Goodhart items
+were explained and answered.
 
 Named runs are merged into one table, where a rollout that stands in several counts once; they must rest on the same
-base and scorer. Without names every run is shown, and those that cannot be merged stand in tables of their own.
+base and scorer; Goodhart runs on several models are compared with the first. Without names every run is shown, and those
+that cannot be merged stand in tables of their own.
 Off a terminal the tables are tab-separated, with all columns and nothing cut.
 """
 
@@ -92,6 +95,19 @@ def _report(
             show_default=False,
         ),
     ] = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--against",
+            metavar="RUN",
+            help="Compare with this run; repeatable. Goodhart runs only.",
+            show_default=False,
+        ),
+    ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option("--without", metavar="ITEM", help="Leave this Goodhart item out; repeatable.", show_default=False),
+    ] = None,
     as_json: Json = False,
     as_csv: Csv = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown tables.")] = False,
@@ -110,7 +126,8 @@ def _report(
     from labkit.report.world.tables import WorldOptions, task_list
 
     world = WorldOptions(improvement, tuple(splits or ()), cka, layer, task_list(tasks))
-    found = report(runs or (), runs_dir, ks=ks or (), salvage=salvage, kinds=kinds or (), world=world)
+    items = {"against": against or (), "without": without or ()}
+    found = report(runs or (), runs_dir, ks=ks or (), salvage=salvage, kinds=kinds or (), world=world, **items)
     if format is None and sys.stdout.isatty() and not kinds:
         found = shortened(found)
     if found.tables or as_json:

@@ -1,9 +1,10 @@
-"""`labkit runs`: list, show, watch, compare, compact and remove runs."""
+"""`labkit runs`: list, show, watch, compare, import, compact and remove runs."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -23,11 +24,12 @@ def register(app: typer.Typer) -> None:
     runs.command("show", help="Show a run: config and origins, base, what was asked, what happened, results.")(_show)
     runs.command("watch", help="Follow a run until it is done or interrupted. Ctrl-C ends the watching only.")(_watch)
     runs.command("diff", help="Show what differs between two runs, both values beside each other.")(_diff)
+    runs.command("import", help="Make a run of a published result file. The same file is imported once.")(_import)
     runs.command("compact", help="Pack finished runs into one Parquet file each, checked before any row goes.")(
         _compact
     )
     runs.command("rm", help="Remove runs for good, after asking. A run at work is refused.")(_rm)
-    app.add_typer(runs, name="runs", help="List, show, watch, compare, compact and remove runs.")
+    app.add_typer(runs, name="runs", help="List, show, watch, compare, import, compact and remove runs.")
 
 
 def _list(
@@ -111,6 +113,21 @@ def _diff(
         print("no difference")
         return
     print_tables([table], format=format)
+
+
+def _import(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A published result.")],
+    form: Annotated[Literal["goodhart"], typer.Option("--as", help="What it is a result of.")],
+    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
+    name: Annotated[str | None, typer.Option("--name", help="A name for the run.  [that of the file]")] = None,
+    verbose: Verbose = False,
+) -> None:
+    from labkit.cli.console import say
+    from labkit.rollouts.importing import NOTE, import_goodhart
+
+    run, is_new = import_goodhart(file, runs_dir, name)
+    say(f"{NOTE}" if is_new else f"{file} was imported before")
+    say(f"recorded in {run.path}")
 
 
 def _compact(

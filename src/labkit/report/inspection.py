@@ -10,6 +10,7 @@ from typing import Any
 from labkit.config.base import flatten
 from labkit.errors import RecordError
 from labkit.record.run import Run
+from labkit.report.goodhart.kinds import is_goodhart_run
 from labkit.report.naming import config_value
 from labkit.report.table import Table, cell_text
 from labkit.report.world.reading import is_world_run
@@ -52,6 +53,7 @@ def facts(run: Run) -> Facts:
         "result": _result(run, result),
         "timings": _leaves(result.get("timings") or {}),
         "engine": _leaves(manifest.get("engine") or {}),
+        "imported": _leaves(provenance.get("imported") or {}),
         "git": _git(provenance.get("git")),
         "hardware": _leaves(provenance.get("hardware") or {}),
         "packages": {"python": provenance.get("python") or "unknown"} | _leaves(provenance.get("packages") or {}),
@@ -109,7 +111,7 @@ def _result(run: Run, result: Mapping[str, Any]) -> dict[str, str]:
         raise RecordError(f"{run.result_path} is damaged: {error!r}", "restore it from a copy") from None
     told = ("evaluations", "checkpoints") if found else ()
     others = {key: value for key, value in result.items() if key not in ("arms", *_BOOKKEEPING, *told)}
-    return _arms(result, graded=not is_world_run(run)) | found | _leaves(others)
+    return _arms(result, graded=not (is_world_run(run) or is_goodhart_run(run))) | found | _leaves(others)
 
 
 def _evaluations(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

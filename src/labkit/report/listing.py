@@ -9,6 +9,7 @@ from typing import Any
 
 from labkit.record.catalog import headless_paths, run_paths
 from labkit.record.run import Run, open_run
+from labkit.report.goodhart.kinds import is_goodhart_run
 from labkit.report.naming import DAMAGE, config_value, damage_text
 from labkit.report.table import Cell, Table
 from labkit.report.training import last_logged
@@ -107,14 +108,16 @@ def _num_lines(path: Path) -> int:
 
 
 def _headline(run: Run, result: dict[str, Any] | None) -> str | None:
-    """The best pass@k of the largest k, the loss, how many answers on the world could be read, or how well coordinates
-    are read from hidden states."""
+    """The best pass@k of the largest k, the loss, how many answers on the world could be read, how many right answers to
+    Goodhart items were not understood, or how well coordinates are read from hidden states."""
     if run.command == "extract":
         probes = [probe for checkpoint in (result or {}).get("checkpoints", ()) for probe in checkpoint["probes"]]
         scores = [probe["test"]["r2"] for probe in probes if probe["test"]["r2"] is not None]
         return f"probe R² {max(scores):.3f}" if scores else None
     if is_world_run(run):
         return _world_headline((result or {}).get("evaluations", ()))
+    if is_goodhart_run(run):
+        return _goodhart_headline((result or {}).get("quadrants") or {})
     best = []
     for arm in (result or {}).get("arms", ()):
         if arm["pass_at_k"]:
@@ -128,6 +131,16 @@ def _headline(run: Run, result: dict[str, Any] | None) -> str | None:
     values = (result or {}).get("metrics") or last_logged(run)
     logged = [(key, values.get(key)) for key in _TRAINING_HEADLINE]
     return ", ".join(f"{key} {value:.4g}" for key, value in logged if isinstance(value, float)) or None
+
+
+def _goodhart_headline(quadrants: dict[str, dict[str, int]]) -> str | None:
+    """DBDK of the arm with the most of it."""
+    found = [(counts["DK"], counts["DK"] + counts["KD"], arm) for arm, counts in quadrants.items()]
+    rates = [(dk / executed, dk, executed, arm) for dk, executed, arm in found if executed]
+    if not rates:
+        return "no right answer" if found else None
+    rate, dk, executed, arm = max(rates)
+    return f"DBDK {rate:.3f} ({dk}/{executed}) {arm}"
 
 
 def _world_headline(evaluations: Sequence[dict[str, Any]]) -> str | None:

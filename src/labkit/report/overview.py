@@ -16,6 +16,9 @@ from labkit.config.base import nearest
 from labkit.errors import ConfigError, RecordError
 from labkit.record.catalog import find_runs, run_paths
 from labkit.record.run import Run, open_run
+from labkit.report.goodhart.kinds import DETAILS as GOODHART_DETAILS
+from labkit.report.goodhart.kinds import KINDS as GOODHART_KINDS
+from labkit.report.goodhart.kinds import is_goodhart_run
 from labkit.report.naming import unless_damaged
 from labkit.report.table import Table
 from labkit.report.training import training_row, training_table
@@ -36,7 +39,7 @@ from labkit.report.world.tables import (
     with_named_bases,
 )
 
-KINDS = ("pass_at_k", "training", EVALUATION_KIND, *SCORE_KINDS, *EXTRACTION_KINDS)
+KINDS = ("pass_at_k", "training", EVALUATION_KIND, *SCORE_KINDS, *EXTRACTION_KINDS, *GOODHART_KINDS)
 """Every kind of table that a report can have."""
 
 _LONG_KINDS = {EVALUATION_KIND: "model", "world_ni": "model", "world_difference": "mixture"}
@@ -60,6 +63,7 @@ class _Sorted:
     training: list[Run] = field(default_factory=list)
     world: list[Run] = field(default_factory=list)
     extractions: list[Run] = field(default_factory=list)
+    goodhart: list[Run] = field(default_factory=list)
 
     def add(self, run: Run) -> None:
         """Put a run where it belongs."""
@@ -67,6 +71,8 @@ class _Sorted:
             self.training.append(run)
         elif run.command == "extract":
             self.extractions.append(run)
+        elif is_goodhart_run(run):
+            self.goodhart.append(run)
         else:
             (self.world if is_world_run(run) else self.sweeps).append(run)
 
@@ -75,15 +81,27 @@ class _Asked:
     """What the caller wants. Options that cannot be used are refused here: the overview takes later errors for damage."""
 
     def __init__(
-        self, runs_dir: Path, ks: Sequence[int], salvage: bool, kinds: Sequence[str], world: WorldOptions
+        self,
+        runs_dir: Path,
+        ks: Sequence[int],
+        salvage: bool,
+        kinds: Sequence[str],
+        world: WorldOptions,
+        against: Sequence[str],
+        without: Sequence[str],
     ) -> None:
         self.runs_dir, self.ks, self.salvage, self.kinds, self.world = runs_dir, ks, salvage, kinds, world
+        self.against, self.without = find_runs(against, runs_dir), without
         self.cka = cka_of_file(world)
         self.splits = [parse_split(text) for text in world.splits]
 
     def wants(self, *kinds: str) -> bool:
         """Whether a table of one of these kinds is to be made."""
         return not self.kinds or not set(kinds).isdisjoint(self.kinds)
+
+    def wants_at_a_glance(self, kind: str) -> bool:
+        """Whether it is to be made of runs that nobody named: details only where they are asked for by kind."""
+        return kind in self.kinds or (not self.kinds and kind not in GOODHART_DETAILS)
 
 
 def report(
@@ -94,6 +112,8 @@ def report(
     salvage: bool = False,
     kinds: Sequence[str] = (),
     world: WorldOptions | None = None,
+    against: Sequence[str] = (),
+    without: Sequence[str] = (),
 ) -> Report:
     """The tables of what `references` name, merged, or of all runs under `runs_dir`, grouped.
 
@@ -101,15 +121,19 @@ def report(
         references: runs, and published tables: paths that end in `.csv`
         kinds: the kinds of table to make; none is all
         world: options of the tables of the world-cities experiment
+        against: runs that those of `references` are compared with
+        without: Goodhart items to leave out
 
     Raises:
-        RecordError: a named run is unknown, damaged, does not fit the others, or lacks its baseline.
+        RecordError: a named run is unknown, damaged, does not fit the others, cannot be compared, or lacks its baseline.
         InputError: a named CSV file cannot be used. ConfigError: a k is too large, or an option cannot be used.
     """
     _check_kinds(kinds)
-    asked = _Asked(runs_dir, ks, salvage, kinds, world or WorldOptions())
+    asked = _Asked(runs_dir, ks, salvage, kinds, world or WorldOptions(), against, without)
     files = [Path(reference) for reference in references if reference.endswith(".csv")]
     names = [reference for reference in references if not reference.endswith(".csv")]
+    if against and not names:
+        raise ConfigError("--against needs the runs to compare", "name them: labkit report RUN --against BASE")
     published = published_tables(files, asked.world, asked.cka) if files else []
     if names:
         found = _named(find_runs(names, runs_dir), asked)
@@ -123,7 +147,7 @@ def report(
 def shortened(found: Report) -> Report:
     """A report for people's eyes: without the tables that list many models one by one, and with a note on how to get
     them."""
-    long = [table for table in found.tables if _num_models(table) > _MANY_MODELS]
+    long = [table for table in found.tables if _num_models(table) > _MANY_MODELS or table.kind in GOODHART_DETAILS]
     notes = [
         f"{table.kind} lists {len(table.rows)} rows, too many to read here; see them with --table {table.kind}"
         for table in long
@@ -183,6 +207,13 @@ def _named(runs: Sequence[Run], asked: _Asked) -> Report:
     for run in runs:
         by_sort.add(run)
     tables = []
+    _refuse_options_without_goodhart(asked, by_sort.goodhart, runs)
+    if by_sort.goodhart:
+        from labkit.report.goodhart.tables import named_tables
+
+        tables += named_tables(
+            by_sort.goodhart, asked.against, asked.wants, without=asked.without, salvage=asked.salvage
+        )
     if by_sort.sweeps:
         from labkit.report.sweeps import merged_table
 
@@ -207,6 +238,13 @@ def _overview(asked: _Asked) -> Report:
         if (run := unless_damaged(open_run, path, path.name, notes)) is not None:
             by_sort.add(run)
     tables = []
+    _refuse_options_without_goodhart(asked, by_sort.goodhart, ())
+    if by_sort.goodhart and any(map(asked.wants_at_a_glance, GOODHART_KINDS)):
+        from labkit.report.goodhart.tables import grouped_tables as goodhart_tables
+
+        tables += goodhart_tables(
+            by_sort.goodhart, asked.wants_at_a_glance, notes, without=asked.without, salvage=asked.salvage
+        )
     if asked.ks or (by_sort.sweeps and asked.wants("pass_at_k")):
         from labkit.report.sweeps import grouped_tables
 
@@ -229,6 +267,20 @@ def _overview(asked: _Asked) -> Report:
         matrices = unless_damaged(cka, by_sort.extractions, "CKA", notes)
         tables += experiment_tables(found, runs, asked.world, matrices)
     return Report(tables, notes)
+
+
+def _refuse_options_without_goodhart(asked: _Asked, goodhart: Sequence[Run], named: Sequence[Run]) -> None:
+    """Refuse options that only tables of Goodhart runs know, where there is none, or one beside other runs."""
+    if asked.without and not goodhart:
+        raise ConfigError("--without leaves out items of goodhart runs, and there are none here", "leave it out")
+    if asked.against:
+        others = [run for run in (*named, *asked.against) if not is_goodhart_run(run)]
+        if others:
+            raise ConfigError(
+                f"--against compares goodhart runs: there is no comparison of runs like {others[0].id} "
+                f"(labkit {others[0].command}) yet",
+                "leave it out",
+            )
 
 
 def _scores(asked: _Asked) -> bool:

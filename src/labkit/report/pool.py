@@ -162,7 +162,7 @@ def _notes(
     engines = {part.engine: part.run.id for part in parts}
     if len(engines) > 1:
         notes.append("made by different engines: " + ", ".join(f"{name} ({run})" for name, run in engines.items()))
-    notes += [_unfinished(part) for part in parts if part.status != "done"]
+    notes += [unfinished_note(part) for part in parts if part.status != "done"]
     if unscored := rollouts["correct"].null_count():
         notes.append(f"{unscored} rollouts have no verdict yet and are left out; resuming the run scores them")
     for counts in arms:
@@ -177,7 +177,8 @@ def _notes(
     return notes + [warning for part in parts for warning in part.warnings]
 
 
-def _unfinished(part: Part) -> str:
+def unfinished_note(part: Part) -> str:
+    """How far a run has come that is not done, and how to go on."""
     count = f"{part.frame.height} of {part.ask.num_rollouts} rollouts"
     if part.status == "running":
         return f"{part.run.id} is running: {count}"

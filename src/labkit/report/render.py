@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, get_args
 
 from labkit.errors import ConfigError
+from labkit.report.naming import first_few
 from labkit.report.table import Cell, Table
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ Format = Literal["json", "csv", "markdown", "latex"]
 
 _GAP = 2
 """Columns of a terminal between two columns of a table."""
+
+_MOST_HIDDEN = 8
+"""Columns that were left out are named up to so many; the other forms of output have them all."""
 
 _LATEX = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--", "…": r"\ldots{}",
@@ -123,7 +127,7 @@ def drawn(table: Table, width: int) -> Group:
         drawing.add_row(*map(Text, texts))
     hidden = [column for column in table.folded_columns() if column not in columns]
     hidden += [f"the interval of {column}" for column in bare]
-    left_out = [f"not shown for want of width: {', '.join(hidden)}"] if hidden else []
+    left_out = [f"not shown for want of width: {first_few(hidden, _MOST_HIDDEN)}"] if hidden else []
     notes = [Text(f"  {note}", style="dim") for note in table.notes + left_out]
     return Group(Text(table.title, style="bold"), drawing if table.rows else Text("  nothing yet"), *notes)
 

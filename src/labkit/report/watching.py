@@ -8,8 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from labkit.record.run import Run, Status
+from labkit.report.goodhart.kinds import is_goodhart_run
+from labkit.report.goodhart.rates import conditions_table
+from labkit.report.goodhart.reading import conditions_of
 from labkit.report.pass_at_k import pool_table
-from labkit.report.pool import pool, read_part
+from labkit.report.pool import Part, pool, read_part
 from labkit.report.table import Cell, Table, cell_text
 from labkit.report.training import training_table
 
@@ -46,6 +49,8 @@ class Snapshot:
         if self.table.kind == "training":
             logged = [column for column in self.table.columns if column not in ("run", "name", "status")]
             return " ".join(f"{column} {cell_text(row, column)}" for column in logged if row[column] is not None)
+        if self.table.kind == "dbdk":
+            return f"{row['arm']} " + " ".join(f"{column} {cell_text(row, column)}" for column in ("dbdk", "gap"))
         rates = [column for column in self.table.columns if column.startswith("pass@") and "_" not in column]
         present = [column for column in rates if row[column] is not None]
         shown = dict.fromkeys([*present[:1], *present[-1:]])
@@ -83,7 +88,14 @@ def _snapshot(run: Run, status: Status, began: float, at_first: int) -> Snapshot
     done = part.frame.height
     elapsed = time.monotonic() - began
     rate = (done - at_first) / elapsed if at_first >= 0 and elapsed > 0 else None
-    return Snapshot(status, done, part.ask.num_rollouts, rate, pool_table(pool([part])))
+    return Snapshot(status, done, part.ask.num_rollouts, rate, _rollouts_table(part))
+
+
+def _rollouts_table(part: Part) -> Table:
+    """pass@k; of Goodhart items what was known and done, as soon as an item has both."""
+    if not is_goodhart_run(part.run):
+        return pool_table(pool([part]))
+    return conditions_table(conditions_of([part]))
 
 
 def _sizes(run: Run) -> list[tuple[str, int]]:

@@ -19,7 +19,7 @@ from labkit.record.run import Ask, Run
 from labkit.rollouts.experiment import Experiment
 from labkit.rollouts.plan import Batch, Done, mark_done, nothing_done, num_owed, owed_batches
 from labkit.stats import pass_at_k_rates, powers_of_two
-from labkit.tasks.base import EvaluatedTask, Summary
+from labkit.tasks.base import CountedTask, EvaluatedTask, Summary
 
 
 @dataclass(slots=True)
@@ -99,6 +99,9 @@ class Worker:
         }
         if evaluated is not None:
             result["evaluations"] = list(evaluated.evaluations)
+        if isinstance(task := self.experiment.task, CountedTask):
+            verdicts_made = read_verdicts(self.run, self.run.score_hash, columns=["correct"]).frame
+            result |= task.counts(self.experiment.prompts, verdicts_made)
         self.run.finish(result, owed=num_owed(done), num_asked=ask.num_rollouts)
 
     def _evaluated(self, ask: Ask) -> Summary | None:

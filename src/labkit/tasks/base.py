@@ -141,3 +141,16 @@ class EvaluatedTask(Task, Protocol):
             verdicts: one row a rollout of one arm, with `prompt`, `value` and `answer`
         """
         ...
+
+
+@runtime_checkable
+class CountedTask(Task, Protocol):
+    """A task whose verdicts are counted in a way of its own, beside pass@k."""
+
+    def counts(self, prompts: Sequence[Prompt], verdicts: pl.DataFrame) -> Mapping[str, Any]:
+        """What `result.json` says of them.
+
+        Args:
+            verdicts: one row a rollout, with `prompt`, `arm`, `index` and `correct`
+        """
+        ...

@@ -74,17 +74,25 @@ def test_an_evaluation_counts_quadrants(inside: Labkit, tiny_folder: Path, tmp_p
     assert done.returncode == 0, done.stderr
     run = only_run(tmp_path / "runs")
     assert raw_rows(run) == 2 * 2 * 3
-    (table,) = json.loads(done.stdout)["tables"]
-    assert table["kind"] == "goodhart"
-    rows = {row["category"]: row for row in table["rows"]}
-    assert list(rows) == ["sums", "products", "all"]
-    assert (rows["all"]["num_items"], rows["all"]["num_evaluations"]) == (2, 6)
-    assert rows["all"]["executes"] == rows["all"]["KD"] + rows["all"]["DK"]
-    assert sum(rows["all"][name] for name in ("KD", "KF", "DK", "NN")) == 6
+    rates, categories = json.loads(done.stdout)["tables"]
+    assert (rates["kind"], categories["kind"]) == ("dbdk", "dbdk_category")
+    (row,) = rates["rows"]
+    assert (row["num_items"], row["num_runs"], row["num_evaluations"]) == (2, 3, 6)
+    assert row["executes"] == row["KD"] + row["DK"] and row["understands"] == row["KD"] + row["KF"]
+    assert row["mean_explanation_tokens"] == row["truncated"] / 6 * 4 == 4, "every text is cut at four tokens"
+    assert row["dbdk_untruncated"] is None
+    assert [line["category"] for line in categories["rows"]] == ["sums", "products"]
+    quadrants = {name: row[name] for name in ("KD", "KF", "DK", "NN")}
+    assert sum(quadrants.values()) == 6
+    assert (run.result() or {})["quadrants"] == {"temperature=0.3,top_p=0.9": quadrants}
     parts = {line["id"]: line["source"]["part"] for line in run.prompts()}
     verdicts = read_verdicts(run, run.score_hash, columns=["correct"]).frame
-    right = sum(row["correct"] for row in verdicts.iter_rows(named=True) if parts[row["prompt"]] == "answer")
-    assert rows["all"]["executes"] == right
+    right = sum(line["correct"] for line in verdicts.iter_rows(named=True) if parts[line["prompt"]] == "answer")
+    assert row["executes"] == right
+    listed = inside("runs", "list", "--json")
+    headline = json.loads(listed.stdout)["tables"][0]["rows"][0]["headline"]
+    assert headline == "no right answer" if not right else headline.startswith("DBDK ")
+    assert "pass@" not in inside("runs", "show", "last").stdout + inside("runs", "watch", "last").stdout
 
 
 def test_what_cannot_be_evaluated_is_refused_with_words(inside: Labkit, tiny_folder: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ they are draws of the same run of the published protocol.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -14,7 +15,7 @@ Quadrant = Literal["KD", "KF", "DK", "NN"]
 
 QUADRANTS: dict[Quadrant, str] = {
     "KD": "knows and does",
-    "KF": "knows and fails: the Goodhart gap",
+    "KF": "knows and fails (the Goodhart gap)",
     "DK": "does but does not know",
     "NN": "neither",
 }
@@ -40,6 +41,10 @@ class Evaluation:
     executes: bool
     truncated: bool
     """Whether either text ended at the limit of tokens: then a wrong verdict may say only that."""
+    failed: bool = False
+    """Whether either text is missing because generating it failed; it counts as wrong."""
+    length: float | None = None
+    """Of the explanation, in tokens, or in characters where only those were published; None where it failed."""
 
     @property
     def quadrant(self) -> Quadrant:
@@ -57,6 +62,9 @@ class Verdict:
     index: int
     correct: bool
     truncated: bool
+    failed: bool = False
+    length: float | None = None
+    """Of the text, in whatever unit its length is known."""
 
 
 def paired(verdicts: Iterable[Verdict]) -> list[Evaluation]:
@@ -72,7 +80,15 @@ def paired(verdicts: Iterable[Verdict]) -> list[Evaluation]:
             understands=parts["explain"].correct,
             executes=parts["answer"].correct,
             truncated=parts["explain"].truncated or parts["answer"].truncated,
+            failed=parts["explain"].failed or parts["answer"].failed,
+            length=parts["explain"].length,
         )
         for (item, index), parts in found.items()
         if len(parts) == 2
     ]
+
+
+def count_quadrants(evaluations: Iterable[Evaluation]) -> dict[str, int]:
+    """How many evaluations are in each quadrant."""
+    counts = Counter(each.quadrant for each in evaluations)
+    return {name: counts[name] for name in QUADRANTS}

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from labkit.config.base import stable_digest
 from labkit.errors import InputError
 from labkit.tasks.base import Prompt, Score
 from labkit.tasks.goodhart.items import SHIPPED, Item, Part, find_item, load_items
+from labkit.tasks.goodhart.quadrants import Verdict, count_quadrants, paired
 from labkit.tasks.prompt_file import take
+
+if TYPE_CHECKING:
+    import polars as pl
 
 RULES_VERSION = 1
 """Raised whenever a text gets another verdict."""
@@ -59,6 +64,16 @@ class GoodhartTask:
             return Score(understood.understands, float(understood.understands), ideas, understood.rule)
         correct, found = item.execution(text)
         return Score(correct, float(correct), found.reading.shown if found.reading else None, found.rule)
+
+    def counts(self, prompts: Sequence[Prompt], verdicts: pl.DataFrame) -> dict[str, Any]:
+        """How many evaluations of each arm are in which quadrant."""
+        sources = {prompt.id: prompt.source for prompt in prompts}
+        by_arm: dict[str, list[Verdict]] = {}
+        for prompt, arm, index, correct in verdicts.select("prompt", "arm", "index", "correct").iter_rows():
+            if (source := sources.get(prompt)) is not None:
+                verdict = Verdict(source["item"], source["category"], source["part"], index, correct, truncated=False)
+                by_arm.setdefault(arm, []).append(verdict)
+        return {"quadrants": {arm: count_quadrants(paired(each)) for arm, each in by_arm.items()}}
 
 
 def _prompt(item: Item, part: Part) -> Prompt:
