@@ -57,6 +57,11 @@ class RolloutConfig(RunConfig):
     task: TaskConfig = CountdownTask()
     generation: GenerationConfig = GenerationConfig()
 
+    @classmethod
+    def implied(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """GSM8K's candidates are ranked by likelihood, among others."""
+        return {"generation": {"logprobs": True}} if _task_name(values) == "gsm8k" else {}
+
 
 class SweepConfig(RolloutConfig):
     """What `sample` and `perturb` share: a sweep, and a greedy baseline beside it."""
@@ -89,6 +94,11 @@ class PerturbConfig(SweepConfig):
         return self
 
 
+def _task_name(values: Mapping[str, Any]) -> Any:
+    task = values.get("task")
+    return task.get("name") if isinstance(task, Mapping) else None
+
+
 _USUAL_TEMPERATURES = {"gsm8k": 0.7, "goodhart": 0.3}
 
 
@@ -105,11 +115,11 @@ class EvalConfig(RolloutConfig):
     @classmethod
     def implied(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
         """Five draws, as GSM8K and Goodhart are usually reported, unless a temperature is given."""
-        task = values.get("task")
-        name = task.get("name") if isinstance(task, Mapping) else None
+        name, implied = _task_name(values), super().implied(values)
         if name not in _USUAL_TEMPERATURES or "temperature" in values:
-            return {}
-        return {"temperature": _USUAL_TEMPERATURES[name], "num_rollouts": 5, "generation": {"top_p": 0.9}}
+            return implied
+        generation = {**implied.get("generation", {}), "top_p": 0.9}
+        return {"temperature": _USUAL_TEMPERATURES[name], "num_rollouts": 5, "generation": generation}
 
     @model_validator(mode="after")
     def _greedy_is_alone(self) -> EvalConfig:

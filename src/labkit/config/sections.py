@@ -168,3 +168,6 @@ class GenerationConfig(Config):
     """Texts that end a rollout, beside the model's end of turn; they are cut from its text."""
     batch_size: Annotated[int, Field(ge=1)] = 512
     """Most rollouts decoded at once; halved by itself when memory runs out."""
+    logprobs: bool = False
+    """Whether each rollout keeps the sum of the log-probabilities of its tokens under the model's own distribution,
+    temperature 1 and nothing filtered; true for GSM8K unless set."""

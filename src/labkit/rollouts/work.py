@@ -192,6 +192,7 @@ def generate_batch(experiment: Experiment, batch: Batch) -> tuple[list[Completio
         top_k=arm.top_k,
         repetition_penalty=arm.repetition_penalty,
         stop=config.generation.stop,
+        logprobs=config.generation.logprobs,
     )
     if arm.method == "perturbation":
         member = draw_seed(config.seed, "member", batch.indices.start)
