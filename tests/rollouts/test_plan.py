@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from labkit.record.identity import Arm
 from labkit.record.run import Ask
-from labkit.rollouts.plan import Done, batches, mark_done, nothing_done, num_owed, owed_batches
+from labkit.rollouts.plan import Done, TokenLimit, batches, mark_done, nothing_done, num_owed, owed_batches
 
 ARMS = st.sampled_from(
     [Arm("greedy"), *(Arm("temperature", value) for value in (0.5, 1.0)), *(Arm("perturbation", s) for s in (0.0, 0.1))]
@@ -95,3 +95,30 @@ def test_rollouts_outside_of_the_ask_do_not_count(prompt: int, index: int) -> No
     mark_done(done, "temperature=1", [2], [1])
     assert num_owed(done) == 5
     assert done["temperature=1"][2, 1]
+
+
+@given(asks(), st.integers(1, 40), st.lists(st.integers(1, 30), min_size=12, max_size=12), st.integers(1, 200))
+def test_batches_of_a_token_limit_hold_everything_and_keep_to_it(
+    ask: Ask, batch_size: int, sizes: list[int], most: int
+) -> None:
+    cut = list(batches(ask, batch_size, TokenLimit(sizes, most)))
+    assert sorted((batch.arm.key, *cell) for batch in cut for cell in batch.cells) == sorted(
+        (batch.arm.key, *cell) for batch in batches(ask, batch_size) for cell in batch.cells
+    )
+    for batch in cut:
+        assert len(batch) <= batch_size
+        assert len(batch) == 1 or len(batch) * max(sizes[at] for at in batch.prompts) <= most
+        assert batch.arm.method == "temperature" or len(batch.indices) == 1
+
+
+@given(asks(), st.integers(1, 40))
+def test_a_limit_that_nothing_reaches_moves_no_batch(ask: Ask, batch_size: int) -> None:
+    assert list(batches(ask, batch_size, TokenLimit([3] * 12, 120))) == list(batches(ask, batch_size))
+
+
+def test_a_prompt_above_the_limit_is_decoded_alone_and_the_others_are_not() -> None:
+    ask = Ask(6, ((Arm("temperature", 1.0), 2), (Arm("greedy"), 1)))
+    cut = list(batches(ask, 512, TokenLimit([5, 5, 900, 5, 5, 5], 100)))
+    assert [batch.prompts for batch in cut[:3]] == [range(2), range(2, 3), range(3, 6)]
+    assert [len(batch.indices) for batch in cut] == [1] * 9
+    assert [len(batch) for batch in batches(Ask(2, ask.arms), 512, TokenLimit([5, 20], 80))] == [4, 2]

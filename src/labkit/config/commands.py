@@ -57,6 +57,13 @@ class RolloutConfig(RunConfig):
     task: TaskConfig = CountdownTask()
     generation: GenerationConfig = GenerationConfig()
 
+    @classmethod
+    def implied(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """GSM8K's candidates are long, and ranked by likelihood, among others."""
+        return (
+            {"generation": {"logprobs": True, "batch_tokens": _GSM8K_TOKENS}} if _task_name(values) == "gsm8k" else {}
+        )
+
 
 class SweepConfig(RolloutConfig):
     """What `sample` and `perturb` share: a sweep, and a greedy baseline beside it."""
@@ -89,6 +96,13 @@ class PerturbConfig(SweepConfig):
         return self
 
 
+def _task_name(values: Mapping[str, Any]) -> Any:
+    task = values.get("task")
+    return task.get("name") if isinstance(task, Mapping) else None
+
+
+_GSM8K_TOKENS = 131_072
+"""Keys and values of as many tokens take 17 GiB in Llama-3.1-8B and 1.6 GiB in Qwen2.5-0.5B, both in bfloat16."""
 _USUAL_TEMPERATURES = {"gsm8k": 0.7, "goodhart": 0.3}
 
 
@@ -105,11 +119,11 @@ class EvalConfig(RolloutConfig):
     @classmethod
     def implied(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
         """Five draws, as GSM8K and Goodhart are usually reported, unless a temperature is given."""
-        task = values.get("task")
-        name = task.get("name") if isinstance(task, Mapping) else None
+        name, implied = _task_name(values), super().implied(values)
         if name not in _USUAL_TEMPERATURES or "temperature" in values:
-            return {}
-        return {"temperature": _USUAL_TEMPERATURES[name], "num_rollouts": 5, "generation": {"top_p": 0.9}}
+            return implied
+        generation = {**implied.get("generation", {}), "top_p": 0.9}
+        return {"temperature": _USUAL_TEMPERATURES[name], "num_rollouts": 5, "generation": generation}
 
     @model_validator(mode="after")
     def _greedy_is_alone(self) -> EvalConfig:

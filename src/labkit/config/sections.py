@@ -169,3 +169,9 @@ class GenerationConfig(Config):
     """Texts that end a rollout, beside the model's end of turn; they are cut from its text."""
     batch_size: Annotated[int, Field(ge=1)] = 512
     """Most rollouts decoded at once; halved by itself when memory runs out."""
+    batch_tokens: Annotated[int, Field(ge=1)] | None = None
+    """Most tokens in memory at once: rollouts of a batch times the longest prompt among them and `max_new_tokens`; null is
+    any number, and 131,072 for GSM8K."""
+    logprobs: bool = False
+    """Whether each rollout keeps the sum of the log-probabilities of its tokens under the model's own distribution,
+    temperature 1 and nothing filtered; true for GSM8K unless set."""

@@ -13,6 +13,7 @@ import torch
 from transformers import LogitsProcessor, RepetitionPenaltyLogitsProcessor
 
 _CHUNK_ELEMENTS = 1 << 24  # float64 copies of this many logits take 128 MiB
+_CACHED_ELEMENTS = 1 << 18  # float32, 1 MiB
 
 
 def uniforms(seeds: npt.NDArray[np.uint64], step: int) -> npt.NDArray[np.float64]:
@@ -51,6 +52,31 @@ def draw(logits: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
     return torch.cat(tokens).clamp_(max=logits.shape[-1] - 1)
 
 
+def token_logprobs(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    """The natural log-probability of one token a row.
+
+    A few rows at a time in one buffer: a second copy of all logits would leave a CPU's cache and cost more than the sums.
+
+    Args:
+        logits: (B, V) float32, as the model gave them
+        tokens: (B,) int64
+
+    Returns:
+        (B,) float32
+    """
+    own = logits.gather(1, tokens[:, None])  # (B, 1)
+    rows = max(1, (_CACHED_ELEMENTS if logits.device.type == "cpu" else _CHUNK_ELEMENTS) // logits.shape[1])
+    buffer = torch.empty_like(logits[:rows])
+    odds = []  # 1 / probability
+    for part, chosen in zip(torch.split(logits, rows), torch.split(own, rows), strict=True):
+        odds.append(torch.sub(part, chosen, out=buffer[: len(part)]).exp_().sum(dim=1))
+    found = torch.cat(odds).log_().neg_()
+    unlikely = found.isinf().nonzero().flatten()  # below 1e-38, which needs the shift by the highest logit
+    if len(unlikely):
+        found[unlikely] = torch.log_softmax(logits[unlikely], dim=1).gather(1, tokens[unlikely, None]).squeeze(1)
+    return found
+
+
 class SeededDraw(LogitsProcessor):
     """The last processor of a chain: leaves only the token drawn for each row, which greedy search then takes."""
 
@@ -82,6 +108,32 @@ class NumberCheck(LogitsProcessor):
     def lost_rows(self) -> set[int]:
         """Rows of the batch that were lost at some step."""
         return set() if self._lost is None else set(self._lost.nonzero().flatten().tolist())
+
+
+class LogprobsKept:
+    """The log-probabilities of the tokens that `generate` takes: `first` looks at the logits before the other processors
+    of a chain, `last` at what they left, whose highest greedy search takes."""
+
+    def __init__(self) -> None:
+        self._logits: torch.Tensor | None = None  # (B, V)
+        self._steps: list[torch.Tensor] = []  # (B,) each
+
+    def first(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+        """Keep the model's own logits until the token is known; no processor writes into what it is given."""
+        self._logits = scores
+        return scores
+
+    def last(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+        """Note the token's log-probability."""
+        assert self._logits is not None
+        self._steps.append(token_logprobs(self._logits, scores.argmax(dim=-1)))
+        self._logits = None
+        return scores
+
+    def rows(self) -> list[list[float]]:
+        """Of every row the log-probability of each token, those after its end too."""
+        rows: list[list[float]] = torch.stack(self._steps, dim=1).tolist()
+        return rows
 
 
 class PenalisedRepetition(RepetitionPenaltyLogitsProcessor):

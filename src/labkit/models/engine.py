@@ -33,6 +33,8 @@ class Decoding:
     top_k: int = 0
     repetition_penalty: float = 1.0
     stop: tuple[str, ...] = ()
+    logprobs: bool = False
+    """Whether completions get their `logprob`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ class Completion:
     num_tokens: int
     """Tokens drawn, the end of turn included."""
     logprob: float | None = None
+    """Sum of the natural log-probabilities of the `num_tokens` tokens under the model's own distribution: temperature 1,
+    before penalty, top-k and top-p. None where it was not asked for, or is not finite."""
     error: str | None = None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -28,7 +29,7 @@ from transformers import (
 from labkit.errors import InputError, MachineError
 from labkit.models.decoding import lean
 from labkit.models.decoding.network import Network, has_hooks, network_of
-from labkit.models.draws import NumberCheck, PenalisedRepetition, SeededDraw, draw, uniforms
+from labkit.models.draws import LogprobsKept, NumberCheck, PenalisedRepetition, SeededDraw, draw, uniforms
 from labkit.models.engine import Completion, Decoding, EncodedPrompt, Perturbation
 from labkit.models.noise import write_perturbed
 from labkit.models.stopping import StopTexts, holds_any
@@ -179,9 +180,10 @@ class TorchEngine:
             _choice(decoding, seeds),
             max_new_tokens=decoding.max_new_tokens,
             end_ids=self._end_ids,
+            logprobs=decoding.logprobs,
         )
         return [
-            _lost(prompt) if row.lost else self._completion(prompt, row.tokens, decoding)
+            _lost(prompt) if row.lost else self._completion(prompt, row.tokens, row.logprobs, decoding)
             for prompt, row in zip(prompts, drawn, strict=True)
         ]
 
@@ -200,11 +202,14 @@ class TorchEngine:
     ) -> list[Completion]:
         """With transformers' `generate`, padded to the longest prompt."""
         ids, mask = self._left_padded(prompts)  # (B, S) both
-        numbers = NumberCheck()
+        numbers, kept = NumberCheck(), LogprobsKept()
+        chain: list[Any] = [numbers, *_processors(decoding, seeds, mask)]
+        if decoding.logprobs:
+            chain = [kept.first, *chain, kept.last]
         output = self.model.generate(  # type: ignore[operator]
             input_ids=ids,
             attention_mask=mask,
-            logits_processor=LogitsProcessorList([numbers, *_processors(decoding, seeds, mask)]),
+            logits_processor=LogitsProcessorList(chain),
             generation_config=GenerationConfig(  # type: ignore[no-untyped-call]
                 max_new_tokens=decoding.max_new_tokens,
                 do_sample=False,
@@ -217,8 +222,9 @@ class TorchEngine:
         )
         drawn = output[:, ids.shape[1] :].tolist()  # B rows of at most max_new_tokens
         lost = numbers.lost_rows()
+        logprobs = kept.rows() if decoding.logprobs else [[] for _ in prompts]
         return [
-            _lost(prompt) if row in lost else self._completion(prompt, tokens, decoding)
+            _lost(prompt) if row in lost else self._completion(prompt, tokens, logprobs[row], decoding)
             for row, (prompt, tokens) in enumerate(zip(prompts, drawn, strict=True))
         ]
 
@@ -231,8 +237,10 @@ class TorchEngine:
         device = self.model.device
         return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
 
-    def _completion(self, prompt: EncodedPrompt, drawn: list[int], decoding: Decoding) -> Completion:
-        """Cut a row of drawn ids at its end of turn or its stop text."""
+    def _completion(
+        self, prompt: EncodedPrompt, drawn: list[int], logprobs: list[float], decoding: Decoding
+    ) -> Completion:
+        """Cut a row of drawn ids at its end of turn or its stop text; with as many log-probabilities, or none."""
         end = next((position for position, token in enumerate(drawn) if token in self._end_ids), None)
         kept = drawn[:end]
         num_tokens = len(kept) if end is None else end + 1
@@ -245,7 +253,14 @@ class TorchEngine:
             )
             text = text[:cut]
         finished = end is not None or cut is not None
-        return Completion(text, "stop" if finished else "length", len(prompt.token_ids), num_tokens)
+        logprob = math.fsum(logprobs[:num_tokens]) if decoding.logprobs else math.nan
+        return Completion(
+            text,
+            "stop" if finished else "length",
+            len(prompt.token_ids),
+            num_tokens,
+            logprob=logprob if math.isfinite(logprob) else None,
+        )
 
     def _decode(self, token_ids: list[int]) -> str:
         return str(self.tokenizer.decode(token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))

@@ -9,7 +9,7 @@ from typing import Any
 from labkit.config.base import Resolved
 from labkit.record.run import Run
 from labkit.rollouts.experiment import Experiment, prepare
-from labkit.rollouts.plan import Batch, nothing_done, owed_batches
+from labkit.rollouts.plan import Batch, nothing_done
 from labkit.rollouts.session import AskedT, refuse_other_base, refuse_other_seed, wanted
 from labkit.rollouts.work import already_done, generate_batch
 from labkit.tasks.base import Prompt
@@ -35,7 +35,7 @@ def estimate(resolved: Resolved[AskedT], say: Callable[[str], None], run: Run | 
         refuse_other_base(run, experiment)
         ask = run.ask().joined(wanted(run.ask(), resolved, experiment))
     done = nothing_done(ask) if run is None else already_done(run, ask, experiment)
-    plan = list(owed_batches(ask, config.generation.batch_size, done))
+    plan = experiment.owed_batches(ask, done)
     found: dict[str, Any] = {"num_prompts": ask.num_prompts, "arms": [], "owed": 0, "num_bytes": 0}
     duration_s, probed = 0.0, 0
     for arm, num_rollouts in ask.arms:

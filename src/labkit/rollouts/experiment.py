@@ -15,6 +15,7 @@ from labkit.models.engines import Engines
 from labkit.models.folder import ModelFolder, find_model
 from labkit.record.identity import Arm
 from labkit.record.run import Ask
+from labkit.rollouts.plan import Batch, Done, TokenLimit, owed_batches
 from labkit.tasks.base import EvaluatedTask, Prompt, Task
 from labkit.tasks.countdown.presets import DEFAULT_PRESET
 from labkit.tasks.gsm8k import task as gsm8k
@@ -56,6 +57,15 @@ class Experiment:
     def ask(self) -> Ask:
         """Every arm over these prompts."""
         return Ask(len(self.prompts), sweep_arms(self.config))
+
+    def owed_batches(self, ask: Ask, done: Done) -> list[Batch]:
+        """What is owed of an ask, in batches of the size that the config sets in rollouts and in tokens."""
+        how, limit = self.config.generation, None
+        if how.batch_tokens is not None:
+            limit = TokenLimit(
+                [len(prompt.token_ids) + self.max_new_tokens for prompt in self.encoded], how.batch_tokens
+            )
+        return list(owed_batches(ask, how.batch_size, done, limit))
 
 
 def sweep_arms(config: AskedConfig) -> tuple[tuple[Arm, int], ...]:

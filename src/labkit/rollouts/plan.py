@@ -38,24 +38,58 @@ class Batch:
         return len(self.prompts) * len(self.indices)
 
 
-def batches(ask: Ask, batch_size: int) -> Iterator[Batch]:
+@dataclass(frozen=True, slots=True)
+class TokenLimit:
+    """How much of a batch is in memory at once, in tokens."""
+
+    sizes: Sequence[int]
+    """Of each prompt, in the run's order: its own tokens and the most that may follow it."""
+    most: int
+    """Rollouts of a batch times the largest size among them; a prompt that alone is larger is decoded alone."""
+
+
+def batches(ask: Ask, batch_size: int, limit: TokenLimit | None = None) -> Iterator[Batch]:
     """Cut the whole ask.
 
     A perturbed member is other weights, so its batch holds one index only. A temperature's batches take several indices
     of all prompts at once, as many as fit.
+
+    Args:
+        batch_size: most rollouts of a batch
+        limit: most tokens of one; None is any number
     """
+    blocks = list(_blocks(ask.num_prompts, batch_size, limit))
     for arm, num_rollouts in ask.arms:
-        width = min(ask.num_prompts, batch_size)
-        depth = max(1, batch_size // width) if arm.method == "temperature" else 1
+        depth = _depth(blocks[0], batch_size, limit) if arm.method == "temperature" and len(blocks) == 1 else 1
         for first in range(0, num_rollouts, depth):
             indices = range(first, min(first + depth, num_rollouts))
-            for start in range(0, ask.num_prompts, width):
-                yield Batch(arm, range(start, min(start + width, ask.num_prompts)), indices)
+            for block in blocks:
+                yield Batch(arm, block, indices)
 
 
-def owed_batches(ask: Ask, batch_size: int, done: Done) -> Iterator[Batch]:
+def _blocks(num_prompts: int, batch_size: int, limit: TokenLimit | None) -> Iterator[range]:
+    """Prompts that are decoded together, as many neighbours as fit."""
+    start, longest = 0, 0
+    for at in range(num_prompts):
+        size = 0 if limit is None else limit.sizes[at]
+        too_large = limit is not None and (at + 1 - start) * max(longest, size) > limit.most
+        if at > start and (at - start == batch_size or too_large):
+            yield range(start, at)
+            start, longest = at, 0
+        longest = max(longest, size)
+    if num_prompts:
+        yield range(start, num_prompts)
+
+
+def _depth(block: range, batch_size: int, limit: TokenLimit | None) -> int:
+    """Indices of all prompts that fit into one batch, at least one."""
+    most = batch_size if limit is None else min(batch_size, limit.most // max(limit.sizes[at] for at in block))
+    return max(1, most // len(block))
+
+
+def owed_batches(ask: Ask, batch_size: int, done: Done, limit: TokenLimit | None = None) -> Iterator[Batch]:
     """The batches of which anything is owed."""
-    for batch in batches(ask, batch_size):
+    for batch in batches(ask, batch_size, limit):
         there = done[batch.arm.key][batch.prompts.start : batch.prompts.stop, batch.indices.start : batch.indices.stop]
         if not there.all():
             yield batch

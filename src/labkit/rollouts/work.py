@@ -17,7 +17,7 @@ from labkit.record.identity import draw_seed
 from labkit.record.rows import Rollout, RowWriter, Verdict, VerdictWriter
 from labkit.record.run import Ask, Run
 from labkit.rollouts.experiment import Experiment
-from labkit.rollouts.plan import Batch, Done, mark_done, nothing_done, num_owed, owed_batches
+from labkit.rollouts.plan import Batch, Done, mark_done, nothing_done, num_owed
 from labkit.stats import pass_at_k_rates, powers_of_two
 from labkit.tasks.base import CountedTask, EvaluatedTask, Summary
 
@@ -80,7 +80,7 @@ class Worker:
         rows = RowWriter(self.run.rows_dir, self.attempt)
         verdicts = VerdictWriter(self.run.scores_path(self.run.score_hash))
         try:
-            for batch in list(owed_batches(ask, self.experiment.config.generation.batch_size, done)):
+            for batch in self.experiment.owed_batches(ask, done):
                 new = self._do(batch, done, rows, verdicts, tally)
                 self.observer.advanced(batch, new, tally)
         finally:
@@ -195,6 +195,7 @@ def generate_batch(experiment: Experiment, batch: Batch) -> tuple[list[Completio
         top_k=arm.top_k,
         repetition_penalty=arm.repetition_penalty,
         stop=config.generation.stop,
+        logprobs=config.generation.logprobs,
     )
     if arm.method == "perturbation":
         member = draw_seed(config.seed, "member", batch.indices.start)

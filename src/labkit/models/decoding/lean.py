@@ -8,7 +8,7 @@ batch gives the same bits. Knows token ids and logits. Does *not* know texts, no
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 
 import numpy as np
@@ -17,6 +17,7 @@ import torch
 from labkit.models.decoding.cache import Cache
 from labkit.models.decoding.network import Angles, Network
 from labkit.models.decoding.prefixes import Stage, stages
+from labkit.models.draws import token_logprobs
 
 Choose = Callable[[torch.Tensor, list[int], int], torch.Tensor]
 """`choose(logits, rows, step)`: (n, V) float32 logits of some rows of the batch, as step `step`, to (n,) tokens."""
@@ -39,10 +40,18 @@ class Drawn:
     """With the end of turn, if it came."""
     lost: bool = False
     """The logits were not numbers at some step."""
+    logprobs: list[float] = field(default_factory=list)
+    """Of each token, before it was chosen among; empty where they are not wanted."""
 
 
 def decode(
-    network: Network, prompts: Sequence[tuple[int, ...]], choose: Choose, *, max_new_tokens: int, end_ids: Sequence[int]
+    network: Network,
+    prompts: Sequence[tuple[int, ...]],
+    choose: Choose,
+    *,
+    max_new_tokens: int,
+    end_ids: Sequence[int],
+    logprobs: bool = False,
 ) -> list[Drawn]:
     """Draw tokens after each prompt until an end of turn.
 
@@ -52,6 +61,7 @@ def decode(
         choose: called once a step with the rows of a block
         max_new_tokens: at least 1; prompt and new tokens together must fit into the context
         end_ids: tokens that end a turn
+        logprobs: whether the tokens' log-probabilities are wanted
     """
     drawn = [Drawn([]) for _ in prompts]
     ends = torch.tensor(list(end_ids))
@@ -63,7 +73,7 @@ def decode(
     for start in range(0, len(order), BLOCK_ROWS):
         rows = order[start : start + BLOCK_ROWS]
         block, logits = _read_block(network, [prompts[row] for row in rows], rows, room, angles)
-        _draw_block(network, block, logits, drawn, choose, max_new_tokens, ends)
+        _draw_block(network, block, logits, drawn, choose, max_new_tokens, ends, logprobs)
     return drawn
 
 
@@ -162,6 +172,7 @@ def _draw_block(
     choose: Choose,
     max_new_tokens: int,
     ends: torch.Tensor,
+    logprobs: bool,
 ) -> None:
     """Draw until every row of the block has ended."""
     mask = block.mask()
@@ -170,6 +181,8 @@ def _draw_block(
         tokens = choose(logits.float(), block.rows, step)  # (n,)
         lost = logits.isnan().any(dim=-1)
         _note(drawn, block.rows, tokens, lost, going)
+        if logprobs:
+            _note_logprobs(drawn, block.rows, token_logprobs(logits.float(), tokens), going)
         going &= ~(torch.isin(tokens, ends) | lost)
         if step + 1 == max_new_tokens or not going.any():
             return
@@ -198,3 +211,9 @@ def _note(drawn: list[Drawn], rows: list[int], tokens: torch.Tensor, lost: torch
         if goes:
             drawn[row].tokens.append(token)
             drawn[row].lost |= is_lost
+
+
+def _note_logprobs(drawn: list[Drawn], rows: list[int], values: torch.Tensor, going: torch.Tensor) -> None:
+    for row, value, goes in zip(rows, values.tolist(), going.tolist(), strict=True):
+        if goes:
+            drawn[row].logprobs.append(value)
