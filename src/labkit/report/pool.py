@@ -15,7 +15,7 @@ import polars as pl
 
 from labkit.errors import RecordError
 from labkit.record.frames import read_scored
-from labkit.record.identity import Arm, describe_difference
+from labkit.record.identity import Arm, components_hash, describe_difference
 from labkit.record.run import Ask, Run, Status
 from labkit.report.naming import config_value
 
@@ -85,10 +85,13 @@ def refuse_unlike(runs: Sequence[Run]) -> None:
     """Raise RecordError unless all runs share base and scorer; says what differs, both values beside each other."""
     first = runs[0]
     for other in runs[1:]:
-        for what in ("base", "score"):
-            if first.manifest[f"{what}_hash"] == other.manifest[f"{what}_hash"]:
+        for what, ours, theirs in (
+            ("base", first.manifest["base"], other.manifest["base"]),
+            ("score", first.score, other.score),
+        ):
+            if components_hash(ours) == components_hash(theirs):
                 continue
-            difference = describe_difference(first.manifest[what], other.manifest[what])
+            difference = describe_difference(ours, theirs)
             raise RecordError(
                 f"{first.id} and {other.id} differ in their {what} and cannot be merged:\n{difference}",
                 "name runs that share it, or name none: labkit report then gives each its own table",
@@ -163,7 +166,9 @@ def _notes(
     if len(engines) > 1:
         notes.append("made by different engines: " + ", ".join(f"{name} ({run})" for name, run in engines.items()))
     notes += [_unfinished(part) for part in parts if part.status != "done"]
-    if unscored := rollouts["correct"].null_count():
+    notes += [text for part in parts if (text := rescored_text(part.run))]
+    left_out = sum((part.run.rescored() or {}).get("left_out", 0) for part in parts)
+    if not left_out and (unscored := rollouts["correct"].null_count()):
         notes.append(f"{unscored} rollouts have no verdict yet and are left out; resuming the run scores them")
     for counts in arms:
         least, most = int(counts.num_rollouts.min()), int(counts.num_rollouts.max())
@@ -175,6 +180,15 @@ def _notes(
     if strangers := sorted(set(rollouts["arm"].unique()) - set(known)):
         notes.append(f"rows of arms that were never asked for are left out: {', '.join(strangers)}")
     return notes + [warning for part in parts for warning in part.warnings]
+
+
+def rescored_text(run: Run) -> str | None:
+    """Whose verdicts a report shows of a run that was scored again; None where it was not."""
+    again = run.rescored()
+    if again is None:
+        return None
+    left_out = f"; {again['left_out']} prompts have no gold there and are left out" if again.get("left_out") else ""
+    return f"{run.id} was scored again by {again['score'].get('scorer')} at {again['time']} (verdicts {again['hash']}){left_out}"
 
 
 def _unfinished(part: Part) -> str:
