@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from labkit.config.base import Layer, resolve
 from labkit.config.commands import EvalConfig
+from labkit.record.frames import read_scored
 from labkit.record.identity import Arm, components_hash, draw_seed
+from labkit.record.rankings import RankingWriter, RolloutScore, announce_ranking
 from labkit.record.rows import Rollout, RowWriter, VerdictWriter
 from labkit.record.run import Ask, Run, create_run
 from labkit.rollouts.grading import verdict_of
@@ -67,6 +69,18 @@ def solved_run(
     verdicts.close()
     run.finish({"arms": []}, owed=0, num_asked=ask.num_rollouts)
     return run
+
+
+def rank(run: Run, name: str, score: Callable[[dict[str, Any]], float | None], ranking_hash: str = "") -> None:
+    """Store a ranking: `score` takes a scored rollout with its text."""
+    ranking_hash = ranking_hash or components_hash({"name": name})
+    writer = RankingWriter(run, ranking_hash)
+    rows = read_scored(run, columns=["text", "error"]).frame.iter_rows(named=True)
+    writer.append(
+        RolloutScore(row["prompt"], row["arm"], row["index"], row["attempt"], score(row)) for row in rows
+    )  # fmt: skip
+    writer.close()
+    announce_ranking(run, name=name, ranking_hash=ranking_hash, about={})
 
 
 def _prompt(number: int, gold: str) -> Prompt:
