@@ -45,7 +45,7 @@ def note(found: Table, reranker: str) -> str:
 
 
 def test_a_constant_reranker_is_chance_and_a_perfect_one_is_pass_at_k_exactly(tmp_path: Path) -> None:
-    run = solved_run(tmp_path, texts(40, 0.4))
+    run = solved_run(tmp_path, texts(90, 0.4))
     rank(run, "constant", lambda _: 0.3)
     rank(run, "perfect", lambda each: -float(each["correct"]))
     pass_at_k, found, _ = report([str(run.path)], tmp_path).tables
@@ -57,7 +57,8 @@ def test_a_constant_reranker_is_chance_and_a_perfect_one_is_pass_at_k_exactly(tm
         if k < N:
             assert row(found, "oracle", k)["accuracy"] == pass_at_k.rows[0][f"pass@{k}"]
     assert (row(found, "constant")["vs_random"], row(found, "constant")["vs_random_p"]) == (0.0, 1.0)
-    assert "does as chance on every one of 40 prompts" in note(found, "constant")
+    assert "does as chance on every one of 90 prompts" in note(found, "constant")
+    assert "p < 1e-11 by sign flips, < 1e-11 by Holm" in note(found, "perfect")
     assert (row(found, "perfect")["efficiency"], row(found, "perfect")["auc"]) == (1.0, 1.0)
     assert row(found, "constant")["auc"] == 0.5
 
@@ -70,6 +71,7 @@ def test_a_reranker_that_is_worse_than_chance_is_said_to_be(tmp_path: Path) -> N
     found = table(run, tmp_path)
     assert "is worse than chance: " in note(found, "misled") and "is worse than majority: " in note(found, "misled")
     assert "is better than chance: " in note(found, "good")
+    assert f"p = {row(found, 'blind')['vs_random_p']:.3g} by sign flips" in note(found, "blind")
     assert "is no better than chance, as far as 120 prompts show: " in note(found, "blind")
     assert "is better than chance: " in note(found, "majority") and "than majority" not in note(found, "majority")
     misled, blind = row(found, "misled"), row(found, "blind")

@@ -93,6 +93,8 @@ def test_who_cannot_choose_says_why() -> None:
     assert MAJORITY.why_not(silent) == "some candidates are right without an answer"
     torn = Candidates(np.array([2]), np.array([True, False]), ["a", "a"], np.zeros(2, bool), np.zeros(2))
     assert "'a' is right for one candidate and wrong for another" in str(MAJORITY.why_not(torn))
+    many = candidates([[answered("right"), *[answered("a")] * 1000]])
+    assert MAJORITY.why_not(many) == "votes are counted exactly for at most 1000 candidates a prompt"
     apart = Candidates(np.array([1, 1]), np.array([True, False]), ["a", "a"], np.zeros(2, bool), np.zeros(2))
     assert MAJORITY.why_not(apart) is None
 

@@ -26,7 +26,14 @@ def rescored_table(run: Run, found: Rescoring) -> Table:
     if found.num_left_out:
         notes.append(f"{found.num_left_out} prompts of the run have no gold in these data and are left out")
     notes += [_example(row) for row in _examples(found)]
-    return Table("rescored", f"scored again, {run.id}", _COLUMNS, rows, notes, ["run", "before", "num_prompts"])
+    return Table(
+        "rescored",
+        f"scored again, {run.id}",
+        _COLUMNS,
+        rows,
+        notes,
+        ["run", "num_prompts", "num_rollouts", "otherwise_changed"],
+    )
 
 
 def _row(run: Run, arm: Any, frame: pl.DataFrame) -> dict[str, Cell]:

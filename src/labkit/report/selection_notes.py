@@ -6,6 +6,8 @@ from labkit.rerank.candidates import Candidates
 from labkit.stats import PairedDifference, variance_components
 
 ALPHA = 0.05
+LEAST_P = 1e-11
+"""Smaller p-values say no more, and sums of so many terms are not known to more digits."""
 _NAMES = {"random": "chance", "majority": "majority"}
 _TESTS = {"mcnemar": "McNemar", "sign-flip": "sign flips", "sign-flip, sampled": "sign flips, sampled"}
 
@@ -29,12 +31,16 @@ def comparison_note(
         verdict = f"is no better than {other}, as far as {found.num_prompts} prompts show"
     else:
         verdict = f"is {'better' if found.value > 0 else 'worse'} than {other}"
-    p_value = f"p = {found.p_value:.3g} by {_TESTS[found.test]}, {adjusted_p:.3g} by Holm"
+    p_value = f"p {_p_text(found.p_value)} by {_TESTS[found.test]}, {_p_text(adjusted_p).removeprefix('= ')} by Holm"
     return (
         f"{verdict}: {accuracies[1]:.3f} against {accuracies[0]:.3f}, difference {_signed(found.value)} "
         f"[{_signed(found.low)}, {_signed(found.high)}], {p_value}, better on {found.num_better} of {found.num_prompts} "
         f"prompts and worse on {found.num_worse}; a true difference of {found.mde:.3f} would be found 8 times in 10"
     )
+
+
+def _p_text(p_value: float) -> str:
+    return f"= {p_value:.3g}" if p_value > LEAST_P else f"< {LEAST_P:.0e}"
 
 
 def _signed(value: float) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 
 from labkit.rerank.candidates import Candidates, FloatArray
 from labkit.stats import best_of_n, item_auc, maj_at_k, pass_at_k
+from labkit.stats.majority import MOST_CANDIDATES
 
 Choose = Callable[[Candidates, Sequence[int]], FloatArray]
 
@@ -114,6 +115,8 @@ def _no_likelihood(candidates: Candidates) -> str | None:
 
 def _no_vote(candidates: Candidates) -> str | None:
     """Votes are for answers, so an answer is right or wrong whoever gives it."""
+    if candidates.counts.max() > MOST_CANDIDATES:
+        return f"votes are counted exactly for at most {MOST_CANDIDATES} candidates a prompt"
     prompts = np.repeat(np.arange(len(candidates.counts)), candidates.counts)
     known: dict[tuple[int, str], bool] = {}
     for prompt, answer, correct in zip(prompts.tolist(), candidates.answers, candidates.correct.tolist(), strict=True):
