@@ -160,3 +160,10 @@ def test_what_cannot_be_swapped_is_refused() -> None:
     for differences in ([], [np.nan], [[1.0]]):
         with pytest.raises(ValueError, match="finite"):
             sign_flip_permutation(differences)
+
+
+def test_a_p_value_is_no_smaller_than_rounding_lets_it_be_known() -> None:
+    """The transform's rounding is larger than the true value, about 2e-60, and would be printed as if it meant something."""
+    found = sign_flip_permutation([1 / 3] * 200)
+    assert (found.exact, found.p_value) == (True, 2.0**-40)
+    assert sign_flip_permutation([1 / 3] * 30).p_value == 2.0**-29

@@ -36,6 +36,7 @@ FLAGS = [
     Flag("--evaluation", "task.evaluations", str, "A data set of the world; repeatable.  [all 15]", repeatable=True),
     Flag("--data", "task.data", Path, "Folder of the world, or file of problems.  [data/world; gsm8k: the hub's]"),
     Flag("--num-prompts", "task.num_prompts", int, "Prompts, of each evaluation.  [countdown: 128; world: 10000; else all]"),
+    Flag("--rescore", "rescore", str, "Score a run's rollouts again, with --data by other golds; needs no model."),
     *(flag for flag in _SHARED if flag.option not in _ELSEWHERE),
 ]  # fmt: skip
 
@@ -58,6 +59,11 @@ def _eval(asked: Asked) -> None:
     from labkit.cli.sweep import run_rollouts
     from labkit.config.commands import EvalConfig
 
+    if "rescore" in asked.values:
+        from labkit.cli.rescore import rescore_run
+
+        rescore_run(asked)
+        return
     _refuse_no_task(asked)
     run_rollouts(EvalConfig, asked, debug=_debug, show=_print_table)
 
@@ -75,12 +81,12 @@ def _debug(_config: Any) -> dict[str, Any]:
 
 
 def _print_table(run: Run, *, as_json: bool) -> None:
-    """The figures of the world's evaluations, the quadrants of goodhart, or pass@k; for GSM8K with each rule's accuracy."""
+    """The figures of the world's evaluations, the quadrants of goodhart, or pass@k; for GSM8K with what choosing among
+    candidates is worth, and each rule's accuracy."""
     from labkit.cli.sweep import print_table
     from labkit.report.goodhart.tables import evaluation_tables
-    from labkit.report.gsm8k import rules_table
-    from labkit.report.pass_at_k import pass_at_k_table
     from labkit.report.render import print_tables
+    from labkit.report.sweeps import merged_tables
     from labkit.report.world.evaluations import evaluation_table
 
     if "evaluations" in (run.result() or {}):
@@ -88,6 +94,6 @@ def _print_table(run: Run, *, as_json: bool) -> None:
     elif (name := run.manifest["config"]["task"]["name"]) == "goodhart":
         print_tables(evaluation_tables(run), format="json" if as_json else None)
     elif name == "gsm8k":
-        print_tables([pass_at_k_table([run]), rules_table(run)], format="json" if as_json else None)
+        print_tables(merged_tables([run]), format="json" if as_json else None)
     else:
         print_table(run, as_json=as_json)

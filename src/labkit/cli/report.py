@@ -40,14 +40,15 @@ TABLE_KINDS = (
     *("pass_at_k", "training", "world_eval", "world_ni", "world_means", "world_synergy", "world_difference"),
     *("world_reciprocity", "world_cka", "representations", "cka"),
     *("dbdk", "dbdk_category", "dbdk_items", "dbdk_comparison", "dbdk_item_tests"),
+    *("best_of_n", "gsm8k_rules"),
 )
 """`labkit.report.overview.KINDS`, which takes longer to load than help may."""
 
 HELP = """Show what runs found, as tables.
 
-That is pass@k with 95 % intervals over prompts, the last values of training runs, what evaluations on the world measured
-with the normalised improvement and synergy of fine-tuned models, what was read from hidden states, and how often Goodhart items
-were explained and answered.
+That is pass@k with 95 % intervals over prompts, what choosing among GSM8K candidates is worth, the last values of
+training runs, what evaluations on the world measured with the normalised improvement and synergy of fine-tuned models,
+what was read from hidden states, and how often Goodhart items were explained and answered.
 
 Named runs are merged into one table, where a rollout that stands in several counts once; they must rest on the same
 base and scorer; Goodhart runs on several models are compared with the first. Without names every run is shown, and those

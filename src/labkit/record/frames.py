@@ -71,7 +71,7 @@ def read_rollouts(run: Run, *, columns: Sequence[str] | None = None, salvage: bo
     """
     wanted = _with_key(columns, ROLLOUT_SCHEMA)
     segments = sorted(run.rows_dir.glob("*.jsonl"))
-    read = [_read_segment(path, ROLLOUT_SCHEMA, salvage) for path in segments]
+    read = [read_segment(path, ROLLOUT_SCHEMA, salvage) for path in segments]
     frames = [rows.frame.select(wanted) for rows in read]
     if run.parquet_path.exists():
         frames.insert(0, _read_packed(run, wanted))
@@ -84,7 +84,7 @@ def read_rollouts(run: Run, *, columns: Sequence[str] | None = None, salvage: bo
 def read_verdicts(run: Run, score_hash: str, *, columns: Sequence[str] | None = None, salvage: bool = False) -> Rows:
     """The verdicts of one scorer over a run, one row a rollout: that of its last attempt."""
     wanted = _with_key(columns, VERDICT_SCHEMA)
-    read = _read_segment(run.scores_path(score_hash), VERDICT_SCHEMA, salvage)
+    read = read_segment(run.scores_path(score_hash), VERDICT_SCHEMA, salvage)
     frames = [read.frame.select(wanted)]
     if run.parquet_path.exists() and verdict_column("correct", score_hash) in packed_columns(run):
         frames.insert(0, _packed_verdicts(run, score_hash, wanted))
@@ -108,23 +108,29 @@ def read_scored(
     run: Run,
     *,
     columns: Sequence[str] = ("seed", "finish_reason", "num_tokens", "error"),
+    verdict_columns: Sequence[str] = ("correct",),
     salvage: bool = False,
 ) -> Rows:
-    """Rollouts with `correct` beside them, by the run's own scorer.
+    """Rollouts with `correct` beside them, by the scorer in force.
 
     A rollout with an error is wrong. One that has no verdict yet has `correct` null: the run is being written, or was
-    interrupted between the two; resuming adds the verdict.
+    interrupted between the two, and resuming adds the verdict; or scoring again left its prompt out.
+
+    Args:
+        columns: of the rollout, beside the key
+        verdict_columns: of the verdict, `correct` among them
+        salvage: leave damaged lines out with a warning instead of raising
     """
-    if run.parquet_path.exists() and not any(run.rows_dir.glob("*.jsonl")):
-        correct = verdict_column("correct", run.score_hash)
-        if correct in packed_columns(run) and not run.scores_path(run.score_hash).exists():
-            wanted = _with_key(columns, ROLLOUT_SCHEMA)
-            frame = _read_packed(run, [*wanted, correct]).rename({correct: "correct"})
-            return Rows(_errors_are_wrong(frame))
+    score_hash = run.score_hash
+    packed = {verdict_column(name, score_hash): name for name in verdict_columns}
+    has_lines = any(run.rows_dir.glob("*.jsonl")) or run.scores_path(score_hash).exists()
+    if run.parquet_path.exists() and not has_lines and set(packed) <= set(packed_columns(run)):
+        frame = _read_packed(run, [*_with_key(columns, ROLLOUT_SCHEMA), *packed]).rename(packed)
+        return Rows(_errors_are_wrong(run, frame))
     rows = read_rollouts(run, columns=columns, salvage=salvage)
-    verdicts = read_verdicts(run, run.score_hash, columns=["correct"], salvage=salvage)
+    verdicts = read_verdicts(run, score_hash, columns=verdict_columns, salvage=salvage)
     frame = rows.frame.join(verdicts.frame, on=[*KEY, "attempt"], how="left")
-    return Rows(_errors_are_wrong(frame), rows.warnings + verdicts.warnings)
+    return Rows(_errors_are_wrong(run, frame), rows.warnings + verdicts.warnings)
 
 
 def read_many(
@@ -186,13 +192,19 @@ def _concat(frames: Sequence[pl.DataFrame], schema: pl.Schema, wanted: Sequence[
     return pl.concat(frames) if frames else pl.DataFrame(schema={name: schema[name] for name in wanted})
 
 
-def _errors_are_wrong(frame: pl.DataFrame) -> pl.DataFrame:
-    if "error" not in frame.columns:
+def _errors_are_wrong(run: Run, frame: pl.DataFrame) -> pl.DataFrame:
+    # Scoring again gives every rollout a verdict but those of prompts without a gold, which count neither way.
+    if "error" not in frame.columns or (run.rescored() or {}).get("left_out"):
         return frame
     return frame.with_columns(correct=pl.when(pl.col("error").is_not_null()).then(False).otherwise(pl.col("correct")))
 
 
-def _read_segment(path: Path, schema: pl.Schema, salvage: bool) -> Rows:
+def read_segment(path: Path, schema: pl.Schema, salvage: bool) -> Rows:
+    """The rows of one file; none where it is missing.
+
+    Raises:
+        RecordError: a line in the middle is damaged, and `salvage` is false; names the file and the line.
+    """
     data, torn_bytes = read_lines(path)
     warnings = [f"{path}: a torn last line ({torn_bytes} bytes) was left out"] if torn_bytes else []
     if not data:

@@ -123,11 +123,16 @@ class VerdictWriter:
 
     def append(self, verdicts: Iterable[Verdict]) -> None:
         """Write a batch."""
-        self._file.append(_encode_lines(_verdict_line(verdict) for verdict in verdicts), sync=False)
+        self._file.append(verdict_lines(verdicts), sync=False)
 
     def close(self) -> None:
         """End the file."""
         self._file.close()
+
+
+def verdict_lines(verdicts: Iterable[Verdict]) -> bytes:
+    """Verdicts as their file holds them."""
+    return _encode_lines(_verdict_line(verdict) for verdict in verdicts)
 
 
 def _encode_lines(lines: Iterable[str]) -> bytes:

@@ -9,6 +9,8 @@ Layout (every file is optional but `run.json`):
     metrics.jsonl  one line a logged training step
     rows/          rollouts, a segment for each attempt
     scores/        verdicts, a file for each score hash
+    golds/         golds of a score hash, where they are others than those of the prompts
+    rankings/      scores of rerankers, a file for each of them
     result.json    counts and metrics at the last completion
     rows.parquet   rows and verdicts after compaction
     artifacts/     checkpoints, tensors, figures
@@ -37,6 +39,7 @@ from labkit.record.files import (
     iterate_json_lines,
     json_line,
     read_json,
+    read_lines,
     sync_folder,
     write_atomically,
     write_json_atomically,
@@ -104,9 +107,24 @@ class Run:
         return str(self.manifest["base_hash"])
 
     @property
+    def score(self) -> Mapping[str, Any]:
+        """What the verdicts in force rest on, scorer and golds: as first asked, or as last scored again."""
+        again = self.rescored()
+        score: Mapping[str, Any] = again["score"] if again else self.manifest["score"]
+        return score
+
+    @property
     def score_hash(self) -> str:
-        """The score hash of the run's own scorer; rescoring adds others beside it."""
-        return str(self.manifest["score_hash"])
+        """The score hash of the verdicts in force; those of other scorers stand beside them."""
+        again = self.rescored()
+        return str(again["hash"] if again else self.manifest["score_hash"])
+
+    def rescored(self) -> dict[str, Any] | None:
+        """The newest event `rescored`, which says whose verdicts are in force; None before the first."""
+        # Hardly any run has one: looking for the word is quicker than parsing every event.
+        if b'"rescored"' not in read_lines(self.events_path)[0]:
+            return None
+        return next((event for event in reversed(self.events()) if event.get("event") == "rescored"), None)
 
     @property
     def rows_dir(self) -> Path:
@@ -142,6 +160,13 @@ class Run:
 
     def scores_path(self, score_hash: str) -> Path:
         return self.path / "scores" / f"{score_hash}.jsonl"
+
+    def golds_path(self, score_hash: str) -> Path:
+        """The golds of these verdicts, where they are others than the prompts hold."""
+        return self.path / "golds" / f"{score_hash}.jsonl"
+
+    def ranking_path(self, ranking_hash: str) -> Path:
+        return self.path / "rankings" / f"{ranking_hash}.jsonl"
 
     def events(self) -> list[dict[str, Any]]:
         """Everything that happened, oldest first."""

@@ -6,11 +6,11 @@ from fractions import Fraction
 
 import polars as pl
 
-from labkit.record.frames import read_scored
-from labkit.record.run import Run
+from labkit.record.rescoring import graded_prompts
+from labkit.report.pool import Pool
 from labkit.report.table import Cell, Table
 from labkit.stats import wilson_mean
-from labkit.tasks.gsm8k.extraction import extract_answer
+from labkit.tasks.gsm8k.extraction import LOW_CONFIDENCE
 from labkit.tasks.gsm8k.scoring import peer_verdicts
 
 RULES = {
@@ -18,33 +18,52 @@ RULES = {
     "strict-match": "lm-evaluation-harness: right after `#### `, compared as text",
     "flexible-extract": "lm-evaluation-harness: the last number, compared as text",
 }
-_SCHEMA = {"prompt": pl.String, **dict.fromkeys(RULES, pl.Float64), "guessed": pl.Float64, "no answer": pl.Float64}
+_COLUMNS = ["run", "arm", "rule", "num_prompts", "num_rollouts", "accuracy", "accuracy_low", "accuracy_high"]
 
 
-def rules_table(run: Run) -> Table:
-    """Mean accuracy of an eval run over GSM8K by each rule, with 95 % intervals over problems.
+def rules_table(pooled: Pool) -> Table:
+    """Mean accuracy over GSM8K by each rule, with 95 % intervals over problems.
 
-    Raises:
-        RecordError: the record is damaged.
+    labkit's own is that of the verdicts in force; the others are worked out from the texts.
+
+    Args:
+        pooled: read with its candidates and texts
     """
-    golds = {line["id"]: Fraction(line["gold"]["answer"]) for line in run.prompts()}
-    frame = read_scored(run, columns=["text"]).frame
-    graded = [_graded(row["prompt"], row["text"] or "", golds[row["prompt"]]) for row in frame.iter_rows(named=True)]
-    verdicts = pl.DataFrame(graded, schema=_SCHEMA, orient="row")
-    by_problem = verdicts.group_by("prompt").mean()
+    golds = {line["id"]: Fraction(line["gold"]["answer"]) for run in pooled.runs for line in graded_prompts(run)}
+    graded = _graded(pooled.rollouts.filter(pl.col("correct").is_not_null()), golds)
+    runs = pooled.runs[0].id if len(pooled.runs) == 1 else f"{len(pooled.runs)} runs"
     rows: list[dict[str, Cell]] = []
-    for rule in RULES:
-        values = by_problem[rule].to_numpy()
-        low, high = wilson_mean(values, num_trials=float(verdicts.height))
-        rows.append({"rule": rule, "accuracy": float(values.mean()), "accuracy_low": low, "accuracy_high": high})
-    guessed, missing = (float(verdicts[name].mean() or 0.0) for name in ("guessed", "no answer"))  # type: ignore[arg-type]
     notes = [f"{name}: {meaning}" for name, meaning in RULES.items()]
-    notes.append(f"labkit had to guess {guessed:.1%} of the answers (low confidence) and found none in {missing:.1%}")
-    columns = ["rule", "accuracy", "accuracy_low", "accuracy_high"]
-    return Table("gsm8k_rules", f"gsm8k, {run.id}: {verdicts.height} solutions by each rule", columns, rows, notes)
+    for arm in (counts.arm.key for counts in pooled.arms):
+        of_arm = graded.filter(pl.col("arm") == arm)
+        rows += [{"run": runs, "arm": arm, "rule": rule, **_accuracy(of_arm, rule)} for rule in RULES]
+        where = f"{arm}: " if len(pooled.arms) > 1 else ""
+        guessed, missing = (of_arm.filter(name).height / of_arm.height for name in ("guessed", "missing"))
+        notes.append(
+            f"{where}labkit had to guess {guessed:.1%} of the answers (low confidence) and found none in {missing:.1%}"
+        )
+    title = f"gsm8k, {runs}: {graded.height} solutions by each rule"
+    return Table("gsm8k_rules", title, _COLUMNS, rows, notes, ["run", "arm", "num_prompts"])
 
 
-def _graded(prompt: str, text: str, gold: Fraction) -> tuple[str, bool, bool, bool, bool, bool]:
-    found = extract_answer(text)
-    strict, flexible = peer_verdicts(text, gold)
-    return prompt, found.value == gold, strict, flexible, found.low_confidence, found.value is None
+def _graded(frame: pl.DataFrame, golds: dict[str, Fraction]) -> pl.DataFrame:
+    """One row a solution: `arm`, `prompt`, a verdict by each rule, whether the answer was `guessed` or is `missing`."""
+    peers = [
+        peer_verdicts(text or "", golds[prompt]) for prompt, text in zip(frame["prompt"], frame["text"], strict=True)
+    ]
+    return frame.select(
+        "arm",
+        "prompt",
+        pl.col("correct").alias("labkit"),
+        pl.Series("strict-match", [strict for strict, _ in peers], dtype=pl.Boolean),
+        pl.Series("flexible-extract", [flexible for _, flexible in peers], dtype=pl.Boolean),
+        pl.col("rule").is_in(list(LOW_CONFIDENCE)).alias("guessed"),
+        pl.col("answer").is_null().alias("missing"),
+    )
+
+
+def _accuracy(graded: pl.DataFrame, rule: str) -> dict[str, Cell]:
+    values = graded.group_by("prompt").agg(pl.col(rule).mean()).sort("prompt")[rule].to_numpy()
+    low, high = wilson_mean(values, num_trials=float(graded.height))
+    counts: dict[str, Cell] = {"num_prompts": len(values), "num_rollouts": graded.height}
+    return counts | {"accuracy": float(values.mean()), "accuracy_low": low, "accuracy_high": high}

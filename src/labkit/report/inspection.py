@@ -47,7 +47,7 @@ def facts(run: Run) -> Facts:
         "run": _identity(run),
         "config": _leaves(manifest["config"]),
         "base": _leaves(manifest["base"]) | {"hash": run.base_hash},
-        "score": _leaves(manifest["score"]) | {"hash": run.score_hash},
+        "score": _leaves(run.score) | {"hash": run.score_hash},
         "ask": {"seed": _text(manifest["seed"]), "prompts": _text(ask.num_prompts)}
         | {arm.key: f"{count} rollouts a prompt" for arm, count in ask.arms},
         "result": _result(run, result),

@@ -39,7 +39,9 @@ from labkit.report.world.tables import (
     with_named_bases,
 )
 
-KINDS = ("pass_at_k", "training", EVALUATION_KIND, *SCORE_KINDS, *EXTRACTION_KINDS, *GOODHART_KINDS)
+CANDIDATE_KINDS = ("best_of_n", "gsm8k_rules")
+"""Tables of the candidates of one prompt beside each other."""
+KINDS = ("pass_at_k", "training", EVALUATION_KIND, *SCORE_KINDS, *EXTRACTION_KINDS, *GOODHART_KINDS, *CANDIDATE_KINDS)
 """Every kind of table that a report can have."""
 
 _LONG_KINDS = {EVALUATION_KIND: "model", "world_ni": "model", "world_difference": "mixture"}
@@ -215,9 +217,9 @@ def _named(runs: Sequence[Run], asked: _Asked) -> Report:
             by_sort.goodhart, asked.against, asked.wants, without=asked.without, salvage=asked.salvage
         )
     if by_sort.sweeps:
-        from labkit.report.sweeps import merged_table
+        from labkit.report.sweeps import merged_tables
 
-        tables.append(merged_table(by_sort.sweeps, asked.ks, salvage=asked.salvage))
+        tables += merged_tables(by_sort.sweeps, asked.ks, kinds=asked.kinds, salvage=asked.salvage)
     if by_sort.training:
         tables.append(training_table(by_sort.training))
     if by_sort.extractions:
@@ -245,10 +247,10 @@ def _overview(asked: _Asked) -> Report:
         tables += goodhart_tables(
             by_sort.goodhart, asked.wants_at_a_glance, notes, without=asked.without, salvage=asked.salvage
         )
-    if asked.ks or (by_sort.sweeps and asked.wants("pass_at_k")):
+    if asked.ks or (by_sort.sweeps and asked.wants("pass_at_k", *CANDIDATE_KINDS)):
         from labkit.report.sweeps import grouped_tables
 
-        tables += grouped_tables(by_sort.sweeps, asked.ks, notes, salvage=asked.salvage)
+        tables += grouped_tables(by_sort.sweeps, asked.ks, notes, kinds=asked.kinds, salvage=asked.salvage)
     training = [run for run in by_sort.training if unless_damaged(training_row, run, run.id, notes) is not None]
     tables += [training_table(training)] if training else []
 

@@ -6,7 +6,7 @@ several of them counts once; another run seed brings further draws. Knows counts
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,11 +14,13 @@ import numpy.typing as npt
 import polars as pl
 
 from labkit.errors import RecordError
-from labkit.record.frames import read_scored
-from labkit.record.identity import Arm, describe_difference
+from labkit.record.frames import KEY, read_scored
+from labkit.record.identity import Arm, components_hash, describe_difference
+from labkit.record.rankings import read_rankings
 from labkit.record.run import Ask, Run, Status
 from labkit.report.naming import config_value
 
+_COUNTED = ("seed", "finish_reason", "num_tokens", "error")
 _DRAW = ["prompt", "arm", "index", "seed"]
 _METHODS = ("greedy", "temperature", "perturbation")
 
@@ -35,8 +37,10 @@ class Part:
     engine: str
     """Name and version."""
     frame: pl.DataFrame
-    """One row a rollout: the key, `seed`, `finish_reason`, `num_tokens`, `error`, `correct`."""
+    """One row a rollout: the key, `seed`, `finish_reason`, `num_tokens`, `error`, `correct`; and what else was asked for."""
     warnings: tuple[str, ...]
+    rankings: Mapping[str, str]
+    """The hash of each ranking whose scores stand in the column `ranking_column(name)`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,10 @@ class Pool:
     runs: tuple[Run, ...]
     arms: tuple[ArmCounts, ...]
     notes: tuple[str, ...]
+    rollouts: pl.DataFrame
+    """The frames of the parts, each draw once."""
+    rankings: tuple[Mapping[str, str], ...]
+    """Those of each part."""
 
     @property
     def most_rollouts(self) -> int:
@@ -71,24 +79,45 @@ class Pool:
         return max((int(arm.num_rollouts.min()) for arm in self.arms), default=0)
 
 
-def read_part(run: Run, *, salvage: bool = False) -> Part:
+def read_part(run: Run, *, salvage: bool = False, candidates: bool = False, texts: bool = False) -> Part:
     """Read what a pool needs of a run.
+
+    Args:
+        salvage: read past damaged lines
+        candidates: with `logprob`, the verdict's `answer` and `rule`, and the scores of every stored ranking
+        texts: with `text`
 
     Raises:
         RecordError: the record is damaged, and `salvage` is off or does not help.
     """
-    rows = read_scored(run, salvage=salvage)
-    return Part(run, run.ask(), run.status(), _engine_text(run), rows.frame, rows.warnings)
+    columns = [*_COUNTED, *(["logprob"] if candidates else []), *(["text"] if texts else [])]
+    verdict = ["correct", *(["answer", "rule"] if candidates else [])]
+    rows = read_scored(run, columns=columns, verdict_columns=verdict, salvage=salvage)
+    frame, warnings, rankings = rows.frame, rows.warnings, read_rankings(run, salvage=salvage) if candidates else []
+    for ranking in rankings:
+        scores = ranking.frame.select(*KEY, "attempt", pl.col("score").alias(ranking_column(ranking.name)))
+        frame = frame.join(scores, on=[*KEY, "attempt"], how="left", maintain_order="left")
+        warnings += ranking.warnings
+    hashes = {ranking.name: ranking.hash for ranking in rankings}
+    return Part(run, run.ask(), run.status(), _engine_text(run), frame, warnings, hashes)
+
+
+def ranking_column(name: str) -> str:
+    """The column of the scores of a ranking."""
+    return f"score@{name}"
 
 
 def refuse_unlike(runs: Sequence[Run]) -> None:
     """Raise RecordError unless all runs share base and scorer; says what differs, both values beside each other."""
     first = runs[0]
     for other in runs[1:]:
-        for what in ("base", "score"):
-            if first.manifest[f"{what}_hash"] == other.manifest[f"{what}_hash"]:
+        for what, ours, theirs in (
+            ("base", first.manifest["base"], other.manifest["base"]),
+            ("score", first.score, other.score),
+        ):
+            if components_hash(ours) == components_hash(theirs):
                 continue
-            difference = describe_difference(first.manifest[what], other.manifest[what])
+            difference = describe_difference(ours, theirs)
             raise RecordError(
                 f"{first.id} and {other.id} differ in their {what} and cannot be merged:\n{difference}",
                 "name runs that share it, or name none: labkit report then gives each its own table",
@@ -107,12 +136,13 @@ def pool(parts: Sequence[Part]) -> Pool:
         if key in known
     ]
     arms.sort(key=lambda counts: (_METHODS.index(counts.arm.method), counts.arm.value or 0.0, counts.arm.key))
-    return Pool(tuple(part.run for part in parts), tuple(arms), tuple(_notes(parts, rollouts, arms, known)))
+    notes, runs = _notes(parts, rollouts, arms, known), tuple(part.run for part in parts)
+    return Pool(runs, tuple(arms), tuple(notes), rollouts, tuple(part.rankings for part in parts))
 
 
 def _without_repeats(parts: Sequence[Part]) -> pl.DataFrame:
     """All rollouts, each draw once; of two copies the one with a verdict stands, and an answer before an error."""
-    together = pl.concat([part.frame for part in parts])
+    together = pl.concat([part.frame for part in parts], how="diagonal")  # each has the rankings of its own
     preferred = together.sort(pl.col("correct").is_null(), pl.col("error").is_not_null(), maintain_order=True)
     return preferred.unique(_DRAW, keep="first", maintain_order=True)
 
@@ -163,7 +193,9 @@ def _notes(
     if len(engines) > 1:
         notes.append("made by different engines: " + ", ".join(f"{name} ({run})" for name, run in engines.items()))
     notes += [unfinished_note(part) for part in parts if part.status != "done"]
-    if unscored := rollouts["correct"].null_count():
+    notes += [text for part in parts if (text := rescored_text(part.run))]
+    left_out = sum((part.run.rescored() or {}).get("left_out", 0) for part in parts)
+    if not left_out and (unscored := rollouts["correct"].null_count()):
         notes.append(f"{unscored} rollouts have no verdict yet and are left out; resuming the run scores them")
     for counts in arms:
         least, most = int(counts.num_rollouts.min()), int(counts.num_rollouts.max())
@@ -175,6 +207,15 @@ def _notes(
     if strangers := sorted(set(rollouts["arm"].unique()) - set(known)):
         notes.append(f"rows of arms that were never asked for are left out: {', '.join(strangers)}")
     return notes + [warning for part in parts for warning in part.warnings]
+
+
+def rescored_text(run: Run) -> str | None:
+    """Whose verdicts a report shows of a run that was scored again; None where it was not."""
+    again = run.rescored()
+    if again is None:
+        return None
+    left_out = f"; {again['left_out']} prompts have no gold there and are left out" if again.get("left_out") else ""
+    return f"{run.id} was scored again by {again['score'].get('scorer')} at {again['time']} (verdicts {again['hash']}){left_out}"
 
 
 def unfinished_note(part: Part) -> str:

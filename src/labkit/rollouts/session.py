@@ -136,15 +136,15 @@ def refuse_other_base(run: Run, experiment: Experiment) -> None:
     """Refuse to go on with another base, scorer or engine, key by key."""
     pairs: list[tuple[str, Mapping[str, object], Mapping[str, object]]] = [
         ("base", run.manifest["base"], experiment.base),
-        ("scorer", run.manifest["score"], experiment.score),
+        ("scorer", run.score, experiment.score),
         ("engine", _engine_identity(run.manifest["engine"]), _engine_identity(_engine(experiment))),
     ]
     for what, recorded, present in pairs:
         if difference := describe_difference(recorded, present):
-            raise RecordError(
-                f"{run.id} rests on another {what} (in the run | now):\n{difference}",
-                "leave the flag out that changed it, or start a new run without --resume",
-            )
+            hint = "leave the flag out that changed it, or start a new run without --resume"
+            if what == "scorer":
+                hint = f"score it as it would be now, labkit eval --rescore {run.path}, and resume it then"
+            raise RecordError(f"{run.id} rests on another {what} (in the run | now):\n{difference}", hint)
 
 
 def _manifest(resolved: Resolved[AskedT], experiment: Experiment, asked: AskedT) -> dict[str, object]:

@@ -17,6 +17,7 @@ from labkit.record.identity import draw_seed
 from labkit.record.rows import Rollout, RowWriter, Verdict, VerdictWriter
 from labkit.record.run import Ask, Run
 from labkit.rollouts.experiment import Experiment
+from labkit.rollouts.grading import verdict_of
 from labkit.rollouts.plan import Batch, Done, mark_done, nothing_done, num_owed
 from labkit.stats import pass_at_k_rates, powers_of_two
 from labkit.tasks.base import CountedTask, EvaluatedTask, Summary
@@ -74,7 +75,7 @@ class Worker:
         began = time.monotonic()
         position = {prompt: at for at, prompt in enumerate(self.experiment.prompt_ids)}
         self._score_what_has_no_verdict(position)
-        done, tally = _what_is_there(self.run, ask, position)
+        done, tally = what_is_there(self.run, ask, position)
         owed = num_owed(done)
         self.observer.started(self.run, ask, owed, tally)
         rows = RowWriter(self.run.rows_dir, self.attempt)
@@ -157,13 +158,7 @@ class Worker:
         )
 
     def _verdict(self, prompt: int, row: Rollout) -> Verdict:
-        if row.error is not None:
-            return Verdict(row.prompt, row.arm, row.index, row.attempt, False, 0.0, None, "error")
-        score = self.experiment.task.score(self.experiment.prompts[prompt], row.text)
-        return Verdict(
-            row.prompt, row.arm, row.index, row.attempt,
-            score.correct, score.reward, score.answer, score.rule, score.value,
-        )  # fmt: skip
+        return verdict_of(self.experiment.task, self.experiment.prompts[prompt], row)
 
     def _score_what_has_no_verdict(self, position: dict[str, int]) -> None:
         """A crash can come between a batch's rows and its verdicts: score those rows now."""
@@ -210,10 +205,15 @@ def generate_batch(experiment: Experiment, batch: Batch) -> tuple[list[Completio
 
 def already_done(run: Run, ask: Ask, experiment: Experiment) -> Done:
     """Which rollouts of an ask a run has."""
-    return _what_is_there(run, ask, {prompt: at for at, prompt in enumerate(experiment.prompt_ids)})[0]
+    return what_is_there(run, ask, {prompt: at for at, prompt in enumerate(experiment.prompt_ids)})[0]
 
 
-def _what_is_there(run: Run, ask: Ask, position: dict[str, int]) -> tuple[Done, Tally]:
+def what_is_there(run: Run, ask: Ask, position: dict[str, int]) -> tuple[Done, Tally]:
+    """Which rollouts of an ask a run has, and their counts.
+
+    Args:
+        position: of each prompt, by id
+    """
     done, tally = nothing_done(ask), Tally.empty(ask)
     counted = ("finish_reason", "num_prompt_tokens", "num_tokens")
     frame = read_scored(run, columns=(*counted, "error")).frame.filter(pl.col("prompt").is_in(list(position)))

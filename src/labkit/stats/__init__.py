@@ -25,6 +25,7 @@ from labkit.stats.selection import (
     best_of_n,
     expected_calibration_error,
     item_auc,
+    mean_item_auc,
     selection_efficiency,
     within_item_auc,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "maj_at_k",
     "mcnemar_exact",
     "mde",
+    "mean_item_auc",
     "newcombe",
     "paired_cluster_difference",
     "paired_difference",

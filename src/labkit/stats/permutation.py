@@ -13,6 +13,7 @@ from labkit.stats.clusters import cluster_sums
 MOST_PATTERNS = 1 << 20
 LARGEST_UNIT = 240
 MOST_VALUES = 1 << 23
+LOG2_LEAST_P = -40
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +114,9 @@ def sign_flip_permutation(differences: npt.ArrayLike, *, num_samples: int = 10_0
 
     Exact when at most 21 differences are not 0, and when all are whole multiples of some fraction of the largest, down
     to 1 / 240 of it, as differences of accuracies over N rollouts are; then the distribution of the sum comes from its
-    Fourier transform, a product of cosines, to 1e-12. For differences of -1, 0 and 1 this is McNemar's exact test.
-    Otherwise, and where the sum can have some millions of values, `num_samples` patterns of signs are drawn and the
-    p-value is (1 + hits) / (1 + samples).
+    Fourier transform, a product of cosines, to 1e-12, and no p-value is given as less than 2^-40. For differences of -1,
+    0 and 1 this is McNemar's exact test. Otherwise, and where the sum can have some millions of values, `num_samples`
+    patterns of signs are drawn and the p-value is (1 + hits) / (1 + samples).
 
     Args:
         differences: (P,) one a prompt; zeros change nothing
@@ -184,5 +185,5 @@ def _lattice_p(steps: npt.NDArray[np.int64], observed: int) -> float:
     phase = np.exp(-1j * np.pi * (frequency * total % (2 * length)) / length)
     chances = np.maximum(np.fft.irfft(np.exp(size) * (1 - 2 * (negative % 2)) * phase, length), 0.0)
     far = np.abs(2 * np.arange(total + 1) - total) >= observed
-    # No pattern is rarer than the one observed and its mirror image.
-    return float(min(1.0, max(chances[: total + 1][far].sum(), 2.0 ** max(1 - steps.size, -1022))))
+    # No pattern is rarer than the one observed and its mirror image, and below 1e-12 the transform holds rounding only.
+    return float(min(1.0, max(chances[: total + 1][far].sum(), 2.0 ** max(1 - steps.size, LOG2_LEAST_P))))

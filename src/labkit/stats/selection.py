@@ -152,11 +152,24 @@ def within_item_auc(scores: npt.ArrayLike, correct: npt.ArrayLike, level: float 
     Raises:
         ValueError: as `item_auc`.
     """
-    values = item_auc(scores, correct)
-    values = values[~np.isnan(values)]
-    if not values.size:
+    return mean_item_auc(item_auc(scores, correct), level)
+
+
+def mean_item_auc(values: npt.ArrayLike, level: float = 0.95) -> WithinItemAuc | None:
+    """`within_item_auc` from the values of `item_auc`, for prompts with different numbers of candidates.
+
+    Args:
+        values: (P,), NaN for prompts that cannot be ranked
+        level: coverage
+
+    Returns:
+        None when no prompt can be ranked.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    array = array[~np.isnan(array)]
+    if not array.size:
         return None
-    return WithinItemAuc(float(values.mean()), *wilson_mean(values, level), values.size)
+    return WithinItemAuc(float(array.mean()), *wilson_mean(array, level), array.size)
 
 
 def selection_efficiency(

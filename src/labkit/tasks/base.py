@@ -87,12 +87,21 @@ class Summary:
     """What a reader of these figures should know."""
 
 
-class Task(Protocol):
+class Scorer(Protocol):
+    """The rules by which a continuation is graded."""
+
+    scorer: str
+    """Name and version of the scoring rules, such as `countdown-exact-1`; part of the score hash."""
+
+    def score(self, prompt: Prompt, text: str) -> Score:
+        """Grade one continuation. Pure, bounded in time, never evaluates `text` as code."""
+        ...
+
+
+class Task(Scorer, Protocol):
     """A source of prompts with a scorer. Instances are cheap to build and hold no model."""
 
     name: str
-    scorer: str
-    """Name and version of the scoring rules, such as `countdown-exact-1`; part of the score hash."""
     data_fingerprint: str
     """Hash of the whole data source (not of the slice in use), so that a slice may grow."""
 
@@ -107,10 +116,6 @@ class Task(Protocol):
         Raises:
             InputError: the preset is unknown, or the split is shorter than the slice.
         """
-        ...
-
-    def score(self, prompt: Prompt, text: str) -> Score:
-        """Grade one continuation. Pure, bounded in time, never evaluates `text` as code."""
         ...
 
 

@@ -19,11 +19,25 @@ from labkit.tasks.base import Prompt, Score
 _KEYS = {"prompt", "messages", "prefill", "answer", "id"}
 
 
-class PromptFileTask:
+class TextScorer:
+    """The grading of texts, which needs no more than the answers in the prompt."""
+
+    scorer = "text-equal-1"
+
+    def score(self, prompt: Prompt, text: str) -> Score:
+        """Compare as text; a prompt without an answer is never correct."""
+        answers = prompt.gold.get("answers")
+        said = _spaced(text)
+        if answers is None:
+            return Score(False, 0.0, said, "no_reference")
+        correct = said in map(_spaced, answers)
+        return Score(correct, float(correct), said, "equal" if correct else "different")
+
+
+class PromptFileTask(TextScorer):
     """The prompts of one JSONL file, in its order; repeated prompts count once."""
 
     name = "jsonl"
-    scorer = "text-equal-1"
 
     def __init__(self, path: Path) -> None:
         """Read the file.
@@ -45,15 +59,6 @@ class PromptFileTask:
         if preset is not None:
             raise InputError(f"a prompt file has no preset {preset!r}", "leave --preset out")
         return take(self._prompts, offset, num_prompts, str(self._path))
-
-    def score(self, prompt: Prompt, text: str) -> Score:
-        """Compare as text; a prompt without an answer is never correct."""
-        answers = prompt.gold.get("answers")
-        said = _spaced(text)
-        if answers is None:
-            return Score(False, 0.0, said, "no_reference")
-        correct = said in map(_spaced, answers)
-        return Score(correct, float(correct), said, "equal" if correct else "different")
 
 
 def distinct(prompts: Sequence[Prompt], path: Path) -> tuple[list[Prompt], Sequence[str]]:

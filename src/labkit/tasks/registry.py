@@ -12,13 +12,14 @@ from labkit.config.sections import PromptFileTask as PromptFileConfig
 from labkit.config.sections import PythonTask as PythonConfig
 from labkit.config.sections import TaskConfig
 from labkit.config.sections import WorldTask as WorldConfig
-from labkit.tasks.base import Task
+from labkit.tasks.base import Scorer, Task
 from labkit.tasks.countdown import CountdownTask
+from labkit.tasks.countdown.task import CountdownScorer
 from labkit.tasks.goodhart.task import GoodhartTask
-from labkit.tasks.gsm8k.task import Gsm8kTask
-from labkit.tasks.prompt_file import PromptFileTask
+from labkit.tasks.gsm8k.task import Gsm8kScorer, Gsm8kTask
+from labkit.tasks.prompt_file import PromptFileTask, TextScorer
 from labkit.tasks.python_file import PythonFileTask
-from labkit.tasks.world.task import WorldTask
+from labkit.tasks.world.task import WorldScorer, WorldTask
 
 
 def _countdown(config: CountdownConfig) -> Task:
@@ -50,3 +51,18 @@ def load_task(config: TaskConfig) -> Task:
         InputError: its data cannot be used.
     """
     return _TASKS[type(config)](config)
+
+
+_SCORERS: dict[type, Callable[[Any], Scorer]] = {
+    CountdownConfig: lambda config: CountdownScorer(config.scorer),
+    Gsm8kConfig: lambda _: Gsm8kScorer(),
+    PromptFileConfig: lambda _: TextScorer(),
+    WorldConfig: lambda _: WorldScorer(),
+}
+
+
+def load_scorer(config: TaskConfig) -> Scorer | None:
+    """The scorer of a task whose prompts hold all that it compares with, so that its data need not be there; None where
+    golds and rules stand in the task's own file, and the task is to be loaded."""
+    make = _SCORERS.get(type(config))
+    return None if make is None else make(config)

@@ -17,7 +17,7 @@ from labkit.config.commands import EvalConfig, SampleConfig
 from labkit.config.references import needed_by
 from labkit.errors import InputError, MachineError
 from labkit.record.frames import KEY, read_verdicts
-from labkit.report.gsm8k import rules_table
+from labkit.report.sweeps import merged_tables
 from labkit.tasks.base import Prompt
 from labkit.tasks.gsm8k.extraction import extract_answer
 from labkit.tasks.gsm8k.task import PRESETS, Gsm8kTask
@@ -194,8 +194,8 @@ def test_a_config_needs_the_file_that_it_names() -> None:
 
 
 def pass_at_k(stdout: str) -> dict[str, Any]:
-    table, rules = json.loads(stdout)["tables"]
-    assert (table["kind"], rules["kind"]) == ("pass_at_k", "gsm8k_rules")
+    table, choice, rules = json.loads(stdout)["tables"]
+    assert [each["kind"] for each in (table, choice, rules)] == ["pass_at_k", "best_of_n", "gsm8k_rules"]
     (row,) = table["rows"]
     first, *others = rules["rows"]
     assert first["rule"] == "labkit" and first["accuracy"] == pytest.approx(row["pass@1"])
@@ -216,11 +216,13 @@ def test_every_rule_has_its_accuracy(tmp_path: Path, tiny_folder: Path, inside: 
     path.write_text(
         "".join(json.dumps(row | {"text": texts[golds[row["prompt"]], row["index"]]}) + "\n" for row in rows)
     )
-    table = rules_table(run)
+    assert inside("eval", "--rescore", "last").returncode == 0
+    (table,) = merged_tables([run], kinds=["gsm8k_rules"])
     assert [(row["rule"], row["accuracy"]) for row in table.rows] == [
         ("labkit", 0.75), ("strict-match", 0.25), ("flexible-extract", 0.5),
     ]  # fmt: skip
     for row in table.rows:
+        assert (row["num_prompts"], row["num_rollouts"]) == (2, 4)
         assert 0 <= row["accuracy_low"] < row["accuracy"] < row["accuracy_high"] <= 1  # type: ignore[operator]
     assert "guess 25.0% of the answers (low confidence) and found none in 25.0%" in table.notes[-1]
 

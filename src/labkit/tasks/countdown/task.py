@@ -24,7 +24,25 @@ SCORER_VERSION = 1
 """Raised whenever a scoring rule changes a verdict."""
 
 
-class CountdownTask:
+class CountdownScorer:
+    """The grading of expressions, which needs no more than the numbers and the target in the prompt."""
+
+    def __init__(self, mode: ScorerMode = "exact") -> None:
+        """Choose the rules: `exact`, or `published` to repeat the published verdicts.
+
+        Raises:
+            InputError: the mode is unknown.
+        """
+        check_choice("scorer mode", mode, SCORER_MODES)
+        self.scorer = f"countdown-{mode}-{SCORER_VERSION}"
+        self._mode = mode
+
+    def score(self, prompt: Prompt, text: str) -> Score:
+        """Grade one continuation: the prompt's scored prefix and `text` together (`scorer.score`)."""
+        return score(prompt.scored_prefix + text, prompt.gold["numbers"], prompt.gold["target"], mode=self._mode)
+
+
+class CountdownTask(CountdownScorer):
     """Reach a target from a few numbers, each used exactly once, with + - * / and parentheses."""
 
     name = "countdown"
@@ -54,10 +72,8 @@ class CountdownTask:
         Raises:
             InputError: a name is unknown, a setting is impossible, or the file cannot be used.
         """
-        check_choice("scorer mode", scorer_mode, SCORER_MODES)
+        super().__init__(scorer_mode)
         sizes = None if num_numbers is None else tuple(num_numbers)
-        self.scorer = f"{self.name}-{scorer_mode}-{SCORER_VERSION}"
-        self._mode = scorer_mode
         self._source: _Source = (
             _Generated(split, seed, sizes, number_range, target_range)
             if data is None
@@ -85,10 +101,6 @@ class CountdownTask:
             )
         problems = self._source.problems(offset + num_prompts)
         return [PRESETS[preset].render(problem, source) for problem, source in islice(problems, offset, None)]
-
-    def score(self, prompt: Prompt, text: str) -> Score:
-        """Grade one continuation: the prompt's scored prefix and `text` together (`scorer.score`)."""
-        return score(prompt.scored_prefix + text, prompt.gold["numbers"], prompt.gold["target"], mode=self._mode)
 
 
 class _Generated:

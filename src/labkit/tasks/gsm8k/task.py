@@ -27,11 +27,20 @@ PRESETS: Mapping[str, str] = {
 """How a problem is put to a model; `plain` is for one that was trained on the form already."""
 
 
-class Gsm8kTask:
+class Gsm8kScorer:
+    """The grading of solutions, which needs no more than the gold in the prompt."""
+
+    scorer = SCORER
+
+    def score(self, prompt: Prompt, text: str) -> Score:
+        """Compare the answer of one solution with the gold (`scoring.score`)."""
+        return score(text, Fraction(prompt.gold["answer"]))
+
+
+class Gsm8kTask(Gsm8kScorer):
     """Grade-school word problems with a number as the answer."""
 
     name = "gsm8k"
-    scorer = SCORER
 
     def __init__(self, data: Path | None = None, split: str = "test") -> None:
         """Read the problems.
@@ -71,7 +80,3 @@ class Gsm8kTask:
             gold={"answer": canonical(problem.gold)},
             source={self._place: problem.place},
         )
-
-    def score(self, prompt: Prompt, text: str) -> Score:
-        """Compare the answer of one solution with the gold (`scoring.score`)."""
-        return score(text, Fraction(prompt.gold["answer"]))

@@ -27,11 +27,20 @@ MOST_ROWS = 10_000
 """Rows of an evaluation that are asked where nobody says how many."""
 
 
-class WorldTask:
+class WorldScorer:
+    """The grading of answers, which needs no more than the truth in the prompt."""
+
+    scorer = SCORER
+
+    def score(self, prompt: Prompt, text: str) -> Score:
+        """Read the answer after the prompt's `=` and measure it by the rules of its task (`scoring.score_row`)."""
+        return score_prompt(prompt, text)
+
+
+class WorldTask(WorldScorer):
     """The rows of some evaluations, each of which is a data set of the world's folder."""
 
     name = "world"
-    scorer = SCORER
     max_new_tokens = 30  # the longest answer has 7 digits, or FALSE; the published code had 20 and 30
     known_text_only = True
 
@@ -105,10 +114,6 @@ class WorldTask:
         """A warning where the model learnt of other cities."""
         asked = dict.fromkeys(manifest.cities for manifest in self._sets.values())
         return [text for cities in asked for text in other_cities(lineage, cities, str(self._data))]
-
-    def score(self, prompt: Prompt, text: str) -> Score:
-        """Read the answer after the prompt's `=` and measure it by the rules of its task (`scoring.score_row`)."""
-        return score_prompt(prompt, text)
 
     def joined(self, known: Prompt, prompt: Prompt) -> Prompt:
         """The question with its rows in both selections."""

@@ -1,0 +1,97 @@
+"""The table of kind `rescored`: what scoring a run again has changed, one row an arm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from labkit.record.identity import describe_difference
+from labkit.record.run import Run
+from labkit.report.table import Cell, Table
+from labkit.rollouts.rescore import Rescoring
+from labkit.stats import wilson_mean
+
+_COLUMNS = (
+    *("run", "arm", "num_prompts", "num_rollouts", "before", "before_low", "before_high"),
+    *("after", "after_low", "after_high", "now_right", "now_wrong", "otherwise_changed"),
+)
+_MOST_EXAMPLES = 5
+
+
+def rescored_table(run: Run, found: Rescoring) -> Table:
+    """Mean accuracy of every arm before and after over the same rollouts, with 95 % intervals over prompts."""
+    rows = [_row(run, arm, frame) for (arm,), frame in found.frame.sort("arm").group_by("arm", maintain_order=True)]
+    notes = [*_what_changed(found), *found.notes]
+    if found.num_left_out:
+        notes.append(f"{found.num_left_out} prompts of the run have no gold in these data and are left out")
+    notes += [_example(row) for row in _examples(found)]
+    return Table(
+        "rescored",
+        f"scored again, {run.id}",
+        _COLUMNS,
+        rows,
+        notes,
+        ["run", "num_prompts", "num_rollouts", "otherwise_changed"],
+    )
+
+
+def _row(run: Run, arm: Any, frame: pl.DataFrame) -> dict[str, Cell]:
+    scored = frame.filter(pl.col("correct_before").is_not_null())
+    return {
+        "run": run.id,
+        "arm": arm,
+        "num_prompts": frame["prompt"].n_unique(),
+        "num_rollouts": frame.height,
+        **_rate("before", scored, "correct_before"),
+        **_rate("after", frame, "correct"),
+        "now_right": _count(scored, pl.col("correct") & ~pl.col("correct_before")),
+        "now_wrong": _count(scored, ~pl.col("correct") & pl.col("correct_before")),
+        "otherwise_changed": _count(scored, _otherwise_changed()),
+    }
+
+
+def _otherwise_changed() -> pl.Expr:
+    """As right or as wrong as before, with another answer, rule, reward or value."""
+    others = [~pl.col(name).eq_missing(pl.col(f"{name}_before")) for name in ("reward", "answer", "rule", "value")]
+    return (pl.col("correct") == pl.col("correct_before")) & pl.any_horizontal(others)
+
+
+def _count(frame: pl.DataFrame, condition: pl.Expr) -> int:
+    return frame.filter(condition).height
+
+
+def _rate(name: str, frame: pl.DataFrame, column: str) -> dict[str, Cell]:
+    if not frame.height:
+        return {name: None}
+    by_prompt = frame.group_by("prompt").agg(pl.col(column).mean()).sort("prompt")[column].to_numpy()
+    low, high = wilson_mean(by_prompt, num_trials=float(frame.height))
+    return {name: float(by_prompt.mean()), f"{name}_low": low, f"{name}_high": high}
+
+
+def _what_changed(found: Rescoring) -> list[str]:
+    if difference := describe_difference(found.score_before, found.score):
+        lines = [f"other rules or golds (before | now): {line}" for line in difference.splitlines()]
+    else:
+        lines = ["scorer and golds are the same as before"]
+    new = found.frame["correct_before"].null_count()
+    return lines + ([f"{new} rollouts had no verdict before"] if new else [])
+
+
+def _examples(found: Rescoring) -> list[dict[str, Any]]:
+    """Some verdicts that turned, of both directions where there are both."""
+    turned = found.frame.filter(pl.col("correct") != pl.col("correct_before")).sort("prompt", "arm", "index")
+    right, wrong = turned.filter("correct").to_dicts(), turned.filter(~pl.col("correct")).to_dicts()
+    first = right[: max(_MOST_EXAMPLES - len(wrong), (_MOST_EXAMPLES + 1) // 2)]
+    return first + wrong[: _MOST_EXAMPLES - len(first)]
+
+
+def _example(row: dict[str, Any]) -> str:
+    words = {True: "right", False: "wrong"}
+    before = f"{words[row['correct_before']]} ({row['rule_before']}: {_shown(row['answer_before'])})"
+    after = f"{words[row['correct']]} ({row['rule']}: {_shown(row['answer'])})"
+    return f"prompt {row['prompt']}, {row['arm']}, candidate {row['index']}: {before} before, {after} now"
+
+
+def _shown(answer: str | None) -> str:
+    return "no answer" if answer is None else repr(answer[:40])

@@ -1,0 +1,185 @@
+"""What a report says of choosing among candidates, from runs on disk to sentences."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recorded_runs import WARM, record_run
+from solved_runs import rank, solved_run
+
+from labkit.errors import ConfigError
+from labkit.report.overview import report
+from labkit.report.table import Table
+from labkit.stats import holm
+
+N = 5
+
+
+def texts(num_prompts: int, rate: float, seed: int = 0, num_candidates: int = N) -> list[list[str | None]]:
+    """Solutions that are right at a rate that differs from problem to problem."""
+    draw = random.Random(seed)
+    rates = [min(1.0, max(0.0, rate + draw.uniform(-0.4, 0.4))) for _ in range(num_prompts)]
+    return [
+        [f"#### {number if draw.random() < chance else draw.choice([1001, 1002, 1003])}" for _ in range(num_candidates)]
+        for number, chance in enumerate(rates)
+    ]
+
+
+def table(run_or_runs: Any, runs_dir: Path, ks: tuple[int, ...] = ()) -> Table:
+    names = [str(run.path) for run in (run_or_runs if isinstance(run_or_runs, list) else [run_or_runs])]
+    (found,) = report(names, runs_dir, kinds=["best_of_n"], ks=ks).tables
+    return found
+
+
+def row(found: Table, reranker: str, k: int = N) -> Any:
+    (only,) = [each for each in found.rows if (each["reranker"], each["k"]) == (reranker, k)]
+    return only
+
+
+def note(found: Table, reranker: str) -> str:
+    (only,) = [text for text in found.notes if text.startswith(f"{reranker} (k = ")]
+    return only
+
+
+def test_a_constant_reranker_is_chance_and_a_perfect_one_is_pass_at_k_exactly(tmp_path: Path) -> None:
+    run = solved_run(tmp_path, texts(90, 0.4))
+    rank(run, "constant", lambda _: 0.3)
+    rank(run, "perfect", lambda each: -float(each["correct"]))
+    pass_at_k, found, _ = report([str(run.path)], tmp_path).tables
+    mean = row(found, "random")["accuracy"]
+    assert mean == pytest.approx(pass_at_k.rows[0]["pass@1"])
+    for k in (1, 2, 4, 5):
+        assert row(found, "constant", k)["accuracy"] == mean
+        assert row(found, "perfect", k)["accuracy"] == row(found, "oracle", k)["accuracy"]
+        if k < N:
+            assert row(found, "oracle", k)["accuracy"] == pass_at_k.rows[0][f"pass@{k}"]
+    assert (row(found, "constant")["vs_random"], row(found, "constant")["vs_random_p"]) == (0.0, 1.0)
+    assert "does as chance on every one of 90 prompts" in note(found, "constant")
+    assert "p < 1e-11 by sign flips, < 1e-11 by Holm" in note(found, "perfect")
+    assert (row(found, "perfect")["efficiency"], row(found, "perfect")["auc"]) == (1.0, 1.0)
+    assert row(found, "constant")["auc"] == 0.5
+
+
+def test_a_reranker_that_is_worse_than_chance_is_said_to_be(tmp_path: Path) -> None:
+    run, draw = solved_run(tmp_path, texts(120, 0.5)), random.Random(1)
+    rank(run, "misled", lambda each: each["correct"] + draw.gauss(0, 1))
+    rank(run, "good", lambda each: -each["correct"] + draw.gauss(0, 1))
+    rank(run, "blind", lambda _: draw.random())
+    found = table(run, tmp_path)
+    assert "is worse than chance: " in note(found, "misled") and "is worse than majority: " in note(found, "misled")
+    assert "is better than chance: " in note(found, "good")
+    assert f"p = {row(found, 'blind')['vs_random_p']:.3g} by sign flips" in note(found, "blind")
+    assert "is no better than chance, as far as 120 prompts show: " in note(found, "blind")
+    assert "is better than chance: " in note(found, "majority") and "than majority" not in note(found, "majority")
+    misled, blind = row(found, "misled"), row(found, "blind")
+    assert misled["vs_random_high"] < 0 and misled["auc_high"] < 0.5 and misled["efficiency"] < 0
+    assert blind["vs_random_low"] < 0 < blind["vs_random_high"]
+    assert f"a true difference of {blind['vs_random_mde']:.3f} would be found 8 times in 10" in note(found, "blind")
+
+
+def test_holm_is_over_every_test_of_the_table(tmp_path: Path) -> None:
+    run, draw = solved_run(tmp_path, texts(50, 0.5)), random.Random(2)
+    for name in ("a", "b"):
+        rank(run, name, lambda _: draw.random())
+    found = table(run, tmp_path)
+    tested = [
+        (each, base) for base in ("random", "majority") for each in found.rows if each[f"vs_{base}_p"] is not None
+    ]
+    assert [(each["reranker"], base) for each, base in tested] == [
+        ("majority", "random"), ("a", "random"), ("b", "random"), ("a", "majority"), ("b", "majority"),
+    ]  # fmt: skip
+    assert {each["k"] for each, _ in tested} == {N}
+    adjusted = holm([float(each[f"vs_{base}_p"]) for each, base in tested])  # type: ignore[arg-type]
+    assert [each[f"vs_{base}_p_holm"] for each, base in tested] == adjusted.tolist()
+    assert any("p_holm: over the 5 comparisons" in text for text in found.notes)
+
+
+def test_every_rate_has_its_interval_and_first_is_the_first(tmp_path: Path) -> None:
+    given = texts(30, 0.5)
+    logprobs = [[-float(index) for index in range(N)] for _ in given]
+    found = table(solved_run(tmp_path, given, logprobs=logprobs), tmp_path)
+    firsts = [candidates[0] == f"#### {number}" for number, candidates in enumerate(given)]
+    assert row(found, "first")["accuracy"] == pytest.approx(sum(firsts) / 30)
+    assert row(found, "likelihood")["accuracy"] == row(found, "first")["accuracy"]  # the same candidate, here
+    for each in found.rows:
+        for rate in ("accuracy", "efficiency", "auc", "vs_random", "vs_majority"):
+            if each[rate] is not None:
+                assert each[f"{rate}_low"] <= each[rate] <= each[f"{rate}_high"]  # type: ignore[operator]
+        assert (each["num_prompts"], each["num_rollouts"]) == (30, N)
+
+
+def test_what_is_not_there_is_left_out_and_said(tmp_path: Path) -> None:
+    run = solved_run(tmp_path, texts(10, 0.5))
+    rank(run, "mute", lambda _: None)
+    found = table(run, tmp_path)
+    assert {"likelihood", "mute"}.isdisjoint(each["reranker"] for each in found.rows)
+    assert "likelihood is left out: 50 of 50 candidates have no log-probability (generation.logprobs)" in found.notes
+    assert "mute is left out: it has no score for any candidate" in found.notes
+
+
+def test_a_failed_candidate_and_one_without_a_score_come_last(tmp_path: Path) -> None:
+    run = solved_run(tmp_path, [[None, "#### 0", "#### 9"], ["#### 9", "#### 1", None]])
+    rank(run, "energy", lambda each: {"#### 0": 5.0, "#### 1": 5.0, "#### 9": None}.get(each["text"]))
+    assert row(table(run, tmp_path), "energy", 3)["accuracy"] == 1.0
+
+
+def test_a_k_above_the_candidates_is_refused(tmp_path: Path) -> None:
+    run = solved_run(tmp_path, texts(3, 0.5))
+    for kinds in ([], ["best_of_n"]):
+        with pytest.raises(ConfigError, match="k is 8, but no arm has more than 5 rollouts a prompt"):
+            report([str(run.path)], tmp_path, kinds=kinds, ks=[8])
+    assert {each["k"] for each in table(run, tmp_path, ks=(3,)).rows} == {3}
+
+
+def test_prompts_with_fewer_candidates_bound_k(tmp_path: Path) -> None:
+    given = texts(12, 0.5)
+    given[3] = given[3][:3]
+    found = table(solved_run(tmp_path, given), tmp_path)
+    assert {each["k"] for each in found.rows} == {1, 2, 3}
+    shares = [candidates.count(f"#### {number}") / len(candidates) for number, candidates in enumerate(given)]
+    assert row(found, "random", 3)["accuracy"] == pytest.approx(sum(shares) / 12)
+    assert any("prompts have 3 to 5 rollouts; k goes up to the fewest" in text for text in found.notes)
+
+
+def test_merged_runs_choose_among_the_candidates_of_all(tmp_path: Path) -> None:
+    runs = [solved_run(tmp_path, texts(20, 0.5, seed), seed=seed, slug=f"s{seed}") for seed in (1, 2)]
+    for run in runs:
+        rank(run, "both", lambda each: -float(each["correct"]))
+        rank(run, "other", lambda each: float(each["index"]), ranking_hash=run.id[-6:] * 2)
+    rank(runs[0], "one", lambda _: 1.0)
+    found = table(runs, tmp_path)
+    assert {each["run"] for each in found.rows} == {"2 runs"}
+    assert row(found, "both", 10)["accuracy"] == row(found, "oracle", 10)["accuracy"]
+    for name in ("one", "other"):
+        assert f"{name} is left out: it is not one and the same ranking in every run" in found.notes
+
+
+def test_a_ranking_may_be_called_like_a_reranker(tmp_path: Path) -> None:
+    run = solved_run(tmp_path, texts(10, 0.5))
+    rank(run, "random", lambda each: -float(each["correct"]))
+    found = table(run, tmp_path)
+    assert (
+        row(found, "random (ranking)")["accuracy"]
+        == row(found, "oracle")["accuracy"]
+        != row(found, "random")["accuracy"]
+    )
+
+
+def test_other_tasks_have_the_table_only_where_it_is_asked_for(tmp_path: Path) -> None:
+    run = record_run(tmp_path, {WARM: ["++-", "---", "+-e"]})
+    assert [each.kind for each in report([str(run.path)], tmp_path).tables] == ["pass_at_k"]
+    assert [each.kind for each in report([], tmp_path).tables] == ["pass_at_k"]
+    found = table(run, tmp_path)
+    assert [each["reranker"] for each in found.rows] == ["random", "first", "oracle", "oracle", "oracle"]
+    assert "majority is left out: some candidates are right without an answer" in found.notes
+
+
+def test_a_single_candidate_or_prompt_is_no_error(tmp_path: Path) -> None:
+    alone = solved_run(tmp_path, texts(4, 0.5, num_candidates=1), slug="alone")
+    assert [each.kind for each in report([str(alone.path)], tmp_path).tables] == ["pass_at_k", "gsm8k_rules"]
+    found = table(solved_run(tmp_path, texts(1, 0.5)), tmp_path)
+    assert any("a single prompt has no interval over prompts" in text for text in found.notes)
+    assert all(each["vs_random_p"] is None for each in found.rows)
