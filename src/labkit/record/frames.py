@@ -71,7 +71,7 @@ def read_rollouts(run: Run, *, columns: Sequence[str] | None = None, salvage: bo
     """
     wanted = _with_key(columns, ROLLOUT_SCHEMA)
     segments = sorted(run.rows_dir.glob("*.jsonl"))
-    read = [_read_segment(path, ROLLOUT_SCHEMA, salvage) for path in segments]
+    read = [read_segment(path, ROLLOUT_SCHEMA, salvage) for path in segments]
     frames = [rows.frame.select(wanted) for rows in read]
     if run.parquet_path.exists():
         frames.insert(0, _read_packed(run, wanted))
@@ -84,7 +84,7 @@ def read_rollouts(run: Run, *, columns: Sequence[str] | None = None, salvage: bo
 def read_verdicts(run: Run, score_hash: str, *, columns: Sequence[str] | None = None, salvage: bool = False) -> Rows:
     """The verdicts of one scorer over a run, one row a rollout: that of its last attempt."""
     wanted = _with_key(columns, VERDICT_SCHEMA)
-    read = _read_segment(run.scores_path(score_hash), VERDICT_SCHEMA, salvage)
+    read = read_segment(run.scores_path(score_hash), VERDICT_SCHEMA, salvage)
     frames = [read.frame.select(wanted)]
     if run.parquet_path.exists() and verdict_column("correct", score_hash) in packed_columns(run):
         frames.insert(0, _packed_verdicts(run, score_hash, wanted))
@@ -192,7 +192,12 @@ def _errors_are_wrong(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(correct=pl.when(pl.col("error").is_not_null()).then(False).otherwise(pl.col("correct")))
 
 
-def _read_segment(path: Path, schema: pl.Schema, salvage: bool) -> Rows:
+def read_segment(path: Path, schema: pl.Schema, salvage: bool) -> Rows:
+    """The rows of one file; none where it is missing.
+
+    Raises:
+        RecordError: a line in the middle is damaged, and `salvage` is false; names the file and the line.
+    """
     data, torn_bytes = read_lines(path)
     warnings = [f"{path}: a torn last line ({torn_bytes} bytes) was left out"] if torn_bytes else []
     if not data:

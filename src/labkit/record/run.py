@@ -9,6 +9,7 @@ Layout (every file is optional but `run.json`):
     metrics.jsonl  one line a logged training step
     rows/          rollouts, a segment for each attempt
     scores/        verdicts, a file for each score hash
+    rankings/      scores of rerankers, a file for each of them
     result.json    counts and metrics at the last completion
     rows.parquet   rows and verdicts after compaction
     artifacts/     checkpoints, tensors, figures
@@ -142,6 +143,9 @@ class Run:
 
     def scores_path(self, score_hash: str) -> Path:
         return self.path / "scores" / f"{score_hash}.jsonl"
+
+    def ranking_path(self, ranking_hash: str) -> Path:
+        return self.path / "rankings" / f"{ranking_hash}.jsonl"
 
     def events(self) -> list[dict[str, Any]]:
         """Everything that happened, oldest first."""
