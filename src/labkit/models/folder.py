@@ -34,10 +34,13 @@ from labkit.record.run import Run
 
 BUILTIN_PREFIX = "builtin:"
 SETTINGS_FILE = "labkit.json"
-_SETTINGS_KEYS = {"prompt_preset", "max_new_tokens", "lineage"}
+_SETTINGS_KEYS = {"prompt_preset", "max_new_tokens", "lineage", "energy"}
 _LINEAGE_TEXTS = ("run", "name", "data", "cities", "weights")
 _LINEAGE_KEYS = {*_LINEAGE_TEXTS, "seed", "tasks", "step"}
-_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+PAIR_PARTS = ("{question}", "{solution}")
+"""What a template of an energy model holds, each once."""
+PICKLE_ENDINGS = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+_PICKLES = tuple(f"*{ending}" for ending in PICKLE_ENDINGS)
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 _DOWNLOADED = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
 
@@ -57,7 +60,7 @@ class ModelFolder:
 
     def settings(self) -> dict[str, Any]:
         """What the folder says of how its model wants to be asked (`labkit.json`): `prompt_preset`, `max_new_tokens`;
-        and of the trainings that made it: `lineage`.
+        of the trainings that made it: `lineage`; and of an energy model, how it reads a question and a solution: `energy`.
 
         Raises:
             InputError: the file is not a JSON object of known keys with values of their kind.
@@ -79,6 +82,12 @@ class ModelFolder:
             raise InputError(f"{path}: max_new_tokens is {limit!r}", "write a whole number from 1")
         if "lineage" in settings and not _is_lineage(settings["lineage"]):
             raise InputError(f"{path}: lineage is not that of a training", "copy labkit.json from the run once more")
+        if "energy" in settings and not _is_energy(settings["energy"]):
+            raise InputError(
+                f"{path}: energy is {settings['energy']!r}",
+                'write {"template": "{question}\\n\\n{solution}", "higher_is_better": false}; a template of null is the '
+                "tokenizer's own pair",
+            )
         return settings
 
     @property
@@ -222,6 +231,11 @@ def _locate(config: ModelConfig, runs_dir: Path) -> ModelFolder:
     if path.is_dir():
         return ModelFolder(path, name)
     if path.is_file():
+        if path.suffix in PICKLE_ENDINGS:
+            raise InputError(
+                f"{path} is a pickle, which can run code when it is opened, and was not opened",
+                "docs/gsm8k.md says how to make a folder with safetensors of it",
+            )
         raise InputError(f"{path} is a file", "name the folder that holds config.json and the weights")
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
         hint = "name a folder, a hub id (owner/name), run:NAME or builtin:NAME"
@@ -279,6 +293,14 @@ def _is_lineage(value: object) -> bool:
         )
         and value != []
     )
+
+
+def _is_energy(value: object) -> bool:
+    if not isinstance(value, dict) or set(value) - {"template", "higher_is_better"}:
+        return False
+    template = value.get("template")
+    is_template = template is None or (isinstance(template, str) and all(template.count(p) == 1 for p in PAIR_PARTS))
+    return is_template and isinstance(value.get("higher_is_better", False), bool)
 
 
 def file_states(paths: Iterable[Path]) -> FileStates:
