@@ -36,6 +36,8 @@ FLAGS = [
     Flag("--evaluation", "task.evaluations", str, "A data set of the world; repeatable.  [all 15]", repeatable=True),
     Flag("--data", "task.data", Path, "Folder of the world, or file of problems.  [data/world; gsm8k: the hub's]"),
     Flag("--num-prompts", "task.num_prompts", int, "Prompts, of each evaluation.  [countdown: 128; world: 10000; else all]"),
+    Flag("--reranker", "rerankers", str, "Scores rollouts: run:NAME, folder, hub id, Python file; repeatable.", repeatable=True),
+    Flag("--rerank", "rerank", str, "Let --reranker score a finished run; loads no other model.  RUN: name, path, or last."),
     *(flag for flag in _SHARED if flag.option not in _ELSEWHERE),
 ]  # fmt: skip
 
@@ -58,6 +60,11 @@ def _eval(asked: Asked) -> None:
     from labkit.cli.sweep import run_rollouts
     from labkit.config.commands import EvalConfig
 
+    if "rerank" in asked.values:
+        from labkit.cli.rerank import rerank
+
+        rerank(asked, show=_print_table)
+        return
     _refuse_no_task(asked)
     run_rollouts(EvalConfig, asked, debug=_debug, show=_print_table)
 

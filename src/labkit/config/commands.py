@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -22,8 +22,10 @@ from labkit.config.training import (
 )
 from labkit.errors import ConfigError
 
+_Value = TypeVar("_Value")
 
-def _distinct(values: tuple[float, ...]) -> tuple[float, ...]:
+
+def _distinct(values: tuple[_Value, ...]) -> tuple[_Value, ...]:
     if len(set(values)) != len(values):
         raise ValueError("a value stands here twice")
     return values
@@ -101,6 +103,9 @@ class EvalConfig(RolloutConfig):
     `generation.top_p` of 0.9 with it."""
     num_rollouts: Annotated[int, Field(ge=1, lt=2**31)] = 1
     """Rollouts a prompt."""
+    rerankers: Annotated[tuple[str, ...], AfterValidator(_distinct)] = ()
+    """What scores every rollout when all are there, lower being better: an energy model (`run:NAME`, a folder, a hub
+    id), or a Python file with `score(question, solution)`."""
 
     @classmethod
     def implied(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -34,6 +34,8 @@ from labkit.record.run import Run
 
 BUILTIN_PREFIX = "builtin:"
 SETTINGS_FILE = "labkit.json"
+QUESTIONS_FILE = "trained_questions.json"
+"""Beside the weights of an energy model: the ids of the questions that it was trained on."""
 _SETTINGS_KEYS = {"prompt_preset", "max_new_tokens", "lineage", "energy"}
 _LINEAGE_TEXTS = ("run", "name", "data", "cities", "weights")
 _LINEAGE_KEYS = {*_LINEAGE_TEXTS, "seed", "tasks", "step"}
@@ -109,10 +111,37 @@ class ModelFolder:
         unknown: dict[str, Any] = dict.fromkeys(("run", "seed", "data", "cities", "step"))
         return [{**unknown, "tasks": [], "name": self.path.resolve().name, "weights": self.weights_fingerprint()}]
 
-    def parents(self) -> list[dict[str, str]]:
-        """The run that trained this model, where the folder still lies among its artifacts."""
+    def parents(self, role: str = "model") -> list[dict[str, str]]:
+        """The run that trained this model, where the folder still lies among its artifacts.
+
+        Args:
+            role: what the model is for whoever has this parent
+        """
         kept = kept_weights(self.path)
-        return [{"run": kept[0].name, "role": "model", "hash": self.weights_fingerprint()}] if kept else []
+        return [{"run": kept[0].name, "role": role, "hash": self.weights_fingerprint()}] if kept else []
+
+    def architectures(self) -> list[str]:
+        """The classes of transformers that `config.json` names; none where it names none.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        named = _json_object(self.path / "config.json").get("architectures")
+        return [str(name) for name in named] if isinstance(named, list) else []
+
+    def trained_questions(self) -> frozenset[str]:
+        """Ids of the questions whose solutions an energy model was trained on; none where nothing says so.
+
+        Raises:
+            InputError: the file that says so is damaged.
+        """
+        path = self.path / QUESTIONS_FILE
+        if not path.exists():
+            return frozenset()
+        ids = _json_object(path).get("questions")
+        if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
+            raise InputError(f"{path} holds no list of questions", "copy it from the run once more")
+        return frozenset(ids)
 
     def weights_fingerprint(self) -> str:
         """Hash of the configuration and the weights; the commit stands for them where the hub gave one."""
