@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from killing import launch
+from solution_runs import record_solutions, scores_of, separable
 from tiny_models import save_classifier, save_model
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig, BertForSequenceClassification
 
@@ -23,8 +25,6 @@ from labkit.record.run import Run
 from labkit.rerank.finding import find_rerankers
 from labkit.rerank.session import rank_again
 from labkit.tasks.questions import question_id
-from tests.support.killing import launch
-from tests.support.solution_runs import record_solutions, scores_of, separable
 
 Labkit = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from recorded_runs import BASE, SCORE, new_run
+
 from labkit.record.files import json_line
 from labkit.record.identity import Arm, draw_seed
 from labkit.record.rows import Rollout, RowWriter, Verdict, VerdictWriter
 from labkit.record.run import Run
 from labkit.tasks.base import Prompt
 from labkit.tasks.gsm8k.task import PRESETS
-from tests.support.recorded_runs import BASE, SCORE, new_run
 
 WARM = Arm("temperature", 0.7, top_p=0.9)
 

@@ -27,7 +27,7 @@ from labkit.record.rankings import (
 from labkit.record.run import Run, now
 from labkit.rerank.candidates import Candidate, Judged, Reranker, ranking_hash
 from labkit.tasks.base import Prompt
-from labkit.tasks.questions import question_id, question_text
+from labkit.tasks.questions import question_id, question_text, solution_text
 
 Advanced = Callable[[str, int, int], None]
 """Told the name of a reranker, how many rollouts it has scored of those that it owed, and how many it owed."""
@@ -92,10 +92,10 @@ class _Questions:
         prompts = [Prompt.from_json(line) for line in run.prompts()]
         self.texts = {prompt.id: question_text(task, prompt) for prompt in prompts}
         self.ids = {name: question_id(text) for name, text in self.texts.items()}
-        self._prefills = {prompt.id: prompt.prefill for prompt in prompts}
+        self._prompts = {prompt.id: prompt for prompt in prompts}
 
     def candidate(self, prompt: str, text: str) -> Candidate:
-        return Candidate(self.texts[prompt], self._prefills[prompt] + text)
+        return Candidate(self.texts[prompt], solution_text(self._prompts[prompt], text))
 
 
 def _rank_by(run: Run, reranker: Reranker, asked: _Questions, advanced: Advanced) -> None:

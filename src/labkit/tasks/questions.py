@@ -19,6 +19,11 @@ def question_text(task: str, prompt: Prompt) -> str:
     return _without_instruction(text) if task == "gsm8k" else text
 
 
+def solution_text(prompt: Prompt, text: str) -> str:
+    """What the model's turn says as a whole: what it was begun with, and what the model wrote."""
+    return prompt.prefill + text
+
+
 def question_id(text: str) -> str:
     """16 hex digits that questions share which differ in nothing but white space."""
     return hashlib.blake2b(" ".join(text.split()).encode(errors="replace"), digest_size=8).hexdigest()
