@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
+from recorded_runs import WARM, record_run, write_rows
 
 from labkit.errors import RecordError
 from labkit.record.compaction import compact
@@ -19,7 +20,6 @@ from labkit.record.rankings import (
     read_rankings,
 )
 from labkit.record.run import Run
-from tests.support.recorded_runs import WARM, record_run, write_rows
 
 Make = Callable[..., Run]
 

@@ -11,6 +11,7 @@ import torch
 from recorded_runs import record_training
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
+from labkit.models.folder import SETTINGS_FILE
 from labkit.models.training_run import checkpoints_dir, final_dir
 from labkit.record.run import Run
 from labkit.tasks.world.cities import Cities, write_cities
@@ -81,7 +82,7 @@ def save_city_reader(
         "step": step,
     }
     settings = {} if tasks is None else {"lineage": [entry | {"weights": None} | about]}
-    save_model(character_model(seed), build_character_tokenizer(), settings, folder)
+    save_model(character_model(seed), build_character_tokenizer(), {SETTINGS_FILE: settings}, folder)
     return folder
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
-from transformers import Qwen2Config, Qwen2ForCausalLM
+from transformers import PreTrainedTokenizerBase, Qwen2Config, Qwen2ForCausalLM, Qwen2ForSequenceClassification
 
 from labkit.train.tokenizer import build_word_tokenizer
 
@@ -16,9 +17,30 @@ def save_model(
     folder: Path, *, tied: bool = True, seed: int = 0, dtype: torch.dtype = torch.float32, context: int = 64
 ) -> Path:
     """A random Qwen2 with its tokenizer, in Hugging Face format."""
-    tokenizer = build_word_tokenizer(integer_range=(0, 100), words=WORDS, max_length=context)
+    tokenizer = tiny_tokenizer(context)
     torch.manual_seed(seed)
-    config = Qwen2Config(
+    Qwen2ForCausalLM(_config(tokenizer, context, tie_word_embeddings=tied)).to(dtype).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def save_classifier(folder: Path, *, num_labels: int = 1, seed: int = 0, context: int = 64) -> Path:
+    """A random Qwen2 for sequence classification with its tokenizer."""
+    tokenizer = tiny_tokenizer(context)
+    torch.manual_seed(seed)
+    config = _config(tokenizer, context, num_labels=num_labels)
+    Qwen2ForSequenceClassification(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def tiny_tokenizer(context: int = 64) -> PreTrainedTokenizerBase:
+    """Integers up to 100 and the words of arithmetic."""
+    return build_word_tokenizer(integer_range=(0, 100), words=WORDS, max_length=context)
+
+
+def _config(tokenizer: PreTrainedTokenizerBase, context: int, **others: Any) -> Qwen2Config:
+    return Qwen2Config(
         vocab_size=len(tokenizer),
         hidden_size=32,
         intermediate_size=64,
@@ -26,11 +48,8 @@ def save_model(
         num_attention_heads=4,
         num_key_value_heads=2,
         max_position_embeddings=context,
-        tie_word_embeddings=tied,
         initializer_range=0.2,
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,
+        **others,
     )
-    Qwen2ForCausalLM(config).to(dtype).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder

@@ -37,6 +37,8 @@ FLAGS = [
     Flag("--data", "task.data", Path, "Folder of the world, or file of problems.  [data/world; gsm8k: the hub's]"),
     Flag("--num-prompts", "task.num_prompts", int, "Prompts, of each evaluation.  [countdown: 128; world: 10000; else all]"),
     Flag("--rescore", "rescore", str, "Score a run's rollouts again, with --data by other golds; needs no model."),
+    Flag("--reranker", "rerankers", str, "Scores rollouts: run:NAME, folder, hub id, Python file; repeatable.", repeatable=True),
+    Flag("--rerank", "rerank", str, "Let --reranker score a finished run; loads no other model.  RUN: name, path, or last."),
     *(flag for flag in _SHARED if flag.option not in _ELSEWHERE),
 ]  # fmt: skip
 
@@ -63,6 +65,11 @@ def _eval(asked: Asked) -> None:
         from labkit.cli.rescore import rescore_run
 
         rescore_run(asked)
+        return
+    if "rerank" in asked.values:
+        from labkit.cli.rerank import rerank
+
+        rerank(asked, show=_print_table)
         return
     _refuse_no_task(asked)
     run_rollouts(EvalConfig, asked, debug=_debug, show=_print_table)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from types import TracebackType
 
-from rich.progress import TextColumn
+from rich.progress import TaskID, TextColumn
 
 from labkit.cli.console import progress_bar, say, say_how_to_resume
 from labkit.execute.signals import raise_received
@@ -23,6 +23,7 @@ class SweepProgress:
         self._progress = progress_bar(TextColumn("{task.fields[rate]}"), TextColumn("{task.fields[scores]}"))
         self._num_new = 0
         self._began = 0.0
+        self._ranking: dict[str, TaskID] = {}
 
     def __enter__(self) -> SweepProgress:
         return self
@@ -56,6 +57,15 @@ class SweepProgress:
             rate=f"{rate:,.0f} rollouts/s",
             scores=running_scores(batch.arm.key, tally),
         )
+
+    def ranked(self, reranker: str, num_done: int, total: int) -> None:
+        """A reranker has scored so many of the rollouts that it owes."""
+        raise_received()
+        if reranker not in self._ranking:
+            say(f"{reranker}: {total:,} rollouts to score")
+            self._progress.start()
+            self._ranking[reranker] = self._progress.add_task(reranker, total=total, rate="", scores="")
+        self._progress.update(self._ranking[reranker], completed=num_done)
 
 
 def running_scores(arm: str, tally: Tally) -> str:

@@ -49,6 +49,8 @@ def run_rollouts(
     # torch and transformers take seconds to import: everything that can be refused has been by now.
     say(f"loading {resolved.config.model.id}")
     from labkit.cli.progress import SweepProgress
+    from labkit.rerank.finding import find_rerankers
+    from labkit.rerank.session import Ranker
     from labkit.rollouts.experiment import prepare
     from labkit.rollouts.session import resume, start
 
@@ -58,11 +60,14 @@ def run_rollouts(
         said.append(text)
         say(text)
 
+    config = resolved.config
+    rerankers = find_rerankers(getattr(config, "rerankers", ()), config.runs_dir, config.model.device)
     with SweepProgress() as progress:
+        ranker = Ranker(rerankers, progress.ranked)
         if run is None:
-            run = start(resolved, prepare(resolved.config, note), progress)
+            run = start(resolved, prepare(config, note), progress, ranker)
         else:
-            run = resume(run, resolved, note, progress)
+            run = resume(run, resolved, note, progress, afterwards=ranker)
     for warning in (run.result() or {}).get("warnings", []):
         if warning not in said:  # learned on the way
             say(warning)

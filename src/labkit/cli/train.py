@@ -97,7 +97,7 @@ def _say_plan(config: Any, *, as_json: bool) -> None:
     from labkit.train.parent import check_parent, find_parent, training_notes
     from labkit.train.plan import plan_training
 
-    examples = load_examples(config.examples, config.seed, config.evaluation.num_prompts)
+    examples = load_examples(config.examples, config.seed, config.evaluation.num_prompts, config.runs_dir)
     plan = plan_training(config, examples.num_rows)
     parent = find_parent(config)
     check_parent(parent, examples)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -18,12 +18,15 @@ from labkit.config.training import (
     ExamplesConfig,
     Interval,
     OptimisationConfig,
+    RolloutExamples,
     TokenizerConfig,
 )
 from labkit.errors import ConfigError
 
+_Value = TypeVar("_Value")
 
-def _distinct(values: tuple[float, ...]) -> tuple[float, ...]:
+
+def _distinct(values: tuple[_Value, ...]) -> tuple[_Value, ...]:
     if len(set(values)) != len(values):
         raise ValueError("a value stands here twice")
     return values
@@ -115,6 +118,9 @@ class EvalConfig(RolloutConfig):
     `generation.top_p` of 0.9 with it."""
     num_rollouts: Annotated[int, Field(ge=1, lt=2**31)] = 1
     """Rollouts a prompt."""
+    rerankers: Annotated[tuple[str, ...], AfterValidator(_distinct)] = ()
+    """What scores every rollout when all are there, lower being better: an energy model (`run:NAME`, a folder, a hub
+    id), or a Python file with `score(question, solution)`."""
 
     @classmethod
     def implied(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -135,12 +141,19 @@ class EvalConfig(RolloutConfig):
         return self
 
 
+def _pair_template(value: str) -> str:
+    if any(value.count(part) != 1 for part in ("{question}", "{solution}")):
+        raise ValueError("should hold {question} and {solution}, each once")
+    return value
+
+
 class TrainConfig(RunConfig):
-    """`labkit train`: supervised training of a causal model, from scratch or from a checkpoint."""
+    """`labkit train`: training of a model, from scratch or from a checkpoint."""
 
     command: Literal["train"] = "train"
-    method: Literal["sft"] = "sft"
-    """Supervised training on the completions of prompts."""
+    method: Literal["sft", "energy"] = "sft"
+    """`sft` teaches a causal model the completions of prompts; `energy` a classifier to tell right solutions of a question
+    from wrong ones, from the `rollouts` of earlier runs."""
     model: ModelConfig | None = None
     """The model to go on from; null makes one from `architecture` and `tokenizer`."""
     architecture: ArchitectureConfig | None = None
@@ -150,6 +163,9 @@ class TrainConfig(RunConfig):
     examples: ExamplesConfig = CountdownExamples()
     optimisation: OptimisationConfig = OptimisationConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    pair_template: Annotated[str, AfterValidator(_pair_template)] | None = None
+    """How `energy` joins `{question}` and `{solution}`; null takes the tokenizer's own pair where it puts a token between
+    the two, else a blank line. The trained model's folder names it."""
     loss_on: Literal["completion", "all"] = "completion"
     """Tokens that the loss is taken on: those of completions, or `all`, the prompt's too."""
     checkpoint_every: Interval = 100
@@ -169,6 +185,8 @@ class TrainConfig(RunConfig):
             )
         if self.model is not None and self.device != "auto":
             raise ValueError("a loaded model's device is `model.device`; `device` is for one made from nothing")
+        if (self.method == "energy") != isinstance(self.examples, RolloutExamples):
+            raise ValueError("method: energy learns from examples.name: rollouts, and nothing else does")
         if self.model is not None and self.model.device_map is not None:
             raise ValueError("training keeps the model on one device: leave `model.device_map` out")
         return self

@@ -12,18 +12,19 @@ from pathlib import Path
 from typing import Literal
 
 from labkit.config.base import Config
-from labkit.config.commands import ExtractConfig, RolloutConfig, TrainConfig
+from labkit.config.commands import EvalConfig, ExtractConfig, RolloutConfig, TrainConfig
 from labkit.config.data import DataConfig
 from labkit.config.names import RUN_PREFIX
 from labkit.config.sections import CountdownTask, GoodhartTask, Gsm8kTask, ModelConfig
-from labkit.config.training import CountdownExamples
+from labkit.config.training import CountdownExamples, RolloutExamples
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
     """A thing outside a config: the finished run of a name, or a file or folder."""
 
-    kind: Literal["run", "path"]
+    kind: Literal["run", "rollouts", "path"]
+    """`run` is a training, by the model that it makes; `rollouts` a run of any command that makes some."""
     name: str
     """The name of the run, or the path without `.` and `..`."""
     runs_dir: str = ""
@@ -51,11 +52,13 @@ def needed_by(config: Config) -> list[Reference]:
 
 
 def made_by(config: Config) -> list[Reference]:
-    """What is there when a config has been carried out: the folder of a world, or the run of a named training."""
+    """What is there when a config has been carried out: the folder of a world, or the run of a name."""
     if isinstance(config, DataConfig):
         return [_path(config.out, "out")]
     if isinstance(config, TrainConfig) and config.name is not None:
         return [Reference("run", config.name, os.path.normpath(config.runs_dir), "name")]
+    if isinstance(config, RolloutConfig) and config.name is not None:
+        return [Reference("rollouts", config.name, os.path.normpath(config.runs_dir), "name")]
     return []
 
 
@@ -68,10 +71,25 @@ def _needs(config: Config) -> Iterator[Reference]:
         yield from _model(config.model, config.runs_dir)
     if isinstance(config, ExtractConfig):
         yield _path(config.cities, "cities")
-    if isinstance(config, TrainConfig) and not isinstance(config.examples, CountdownExamples) and config.examples.path:
-        yield _path(config.examples.path, "examples.path")
+    if isinstance(config, TrainConfig):
+        yield from _examples(config)
     if isinstance(config, RolloutConfig):
         yield from _task(config)
+    if isinstance(config, EvalConfig):
+        for reranker in config.rerankers:
+            yield from _reranker(reranker, config.runs_dir)
+
+
+def _examples(config: TrainConfig) -> Iterator[Reference]:
+    examples = config.examples
+    if isinstance(examples, RolloutExamples):
+        for run in examples.runs:
+            path = model_path(run)  # written as a path or not, as a model is
+            name = run.removeprefix(RUN_PREFIX)
+            place = os.path.normpath(config.runs_dir)
+            yield _path(path, "examples.runs") if path else Reference("rollouts", name, place, "examples.runs")
+    elif not isinstance(examples, CountdownExamples) and examples.path is not None:
+        yield _path(examples.path, "examples.path")
 
 
 def _task(config: RolloutConfig) -> Iterator[Reference]:
@@ -89,10 +107,21 @@ def _task(config: RolloutConfig) -> Iterator[Reference]:
 
 
 def _model(model: ModelConfig, runs_dir: Path) -> Iterator[Reference]:
-    if model.id.startswith(RUN_PREFIX):
-        yield Reference("run", model.id.removeprefix(RUN_PREFIX), os.path.normpath(runs_dir), "model.id")
-    elif (path := model_path(model.id)) is not None:
-        yield _path(path, "model.id")
+    return _weights(model.id, runs_dir, "model.id")
+
+
+def _reranker(reranker: str, runs_dir: Path) -> Iterator[Reference]:
+    """A Python file needs no `./` before it, as the hub has none."""
+    if reranker.endswith(".py"):
+        return iter([_path(Path(reranker).expanduser(), "rerankers")])
+    return _weights(reranker, runs_dir, "rerankers")
+
+
+def _weights(model_id: str, runs_dir: Path, key: str) -> Iterator[Reference]:
+    if model_id.startswith(RUN_PREFIX):
+        yield Reference("run", model_id.removeprefix(RUN_PREFIX), os.path.normpath(runs_dir), key)
+    elif (path := model_path(model_id)) is not None:
+        yield _path(path, key)
 
 
 def _path(path: Path, key: str) -> Reference:

@@ -118,6 +118,19 @@ class DatasetExamples(Config):
     """The folder of the data set: splits `train` and `validation`, with the columns `text` and `task_type`."""
 
 
+class RolloutExamples(Config):
+    """Right and wrong solutions of the same questions, from earlier runs."""
+
+    name: Literal["rollouts"]
+    runs: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Finished runs of one task: names, ids or paths."""
+    validation_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Part of the questions that nothing is learnt from, the same ones whatever the runs and the seed; `evaluation.num_prompts`
+    of them are measured on."""
+    pairs_per_question: Count = 16
+    """Most pairs of a right and a wrong solution that a question gives, drawn with the seed."""
+
+
 def _examples_name(value: object) -> object:
     return value.get("name", "countdown") if isinstance(value, dict) else getattr(value, "name", None)
 
@@ -126,11 +139,12 @@ ExamplesConfig = Annotated[
     Annotated[CountdownExamples, Tag("countdown")]
     | Annotated[PromptFileExamples, Tag("jsonl")]
     | Annotated[Gsm8kExamples, Tag("gsm8k")]
-    | Annotated[DatasetExamples, Tag("dataset")],
+    | Annotated[DatasetExamples, Tag("dataset")]
+    | Annotated[RolloutExamples, Tag("rollouts")],
     Discriminator(
         _examples_name,
         custom_error_type="examples",
-        custom_error_message="examples are named countdown, jsonl, gsm8k or dataset",
+        custom_error_message="examples are named countdown, jsonl, gsm8k, dataset or rollouts",
     ),
 ]
 

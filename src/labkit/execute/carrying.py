@@ -95,15 +95,20 @@ class Carrier:
         return do(request, run)
 
     def _rollouts(self, request: Request, run: Path | None) -> Outcome:
+        from labkit.rerank.finding import find_rerankers
+        from labkit.rerank.session import Ranker
         from labkit.rollouts.experiment import prepare
         from labkit.rollouts.session import resume, start
 
         watcher = RolloutWatcher(self._tell)
+        resolved = request.resolved() if run is None else _as_recorded(request, run)
+        config = resolved.config
+        rerankers = find_rerankers(getattr(config, "rerankers", ()), config.runs_dir, config.model.device)
+        ranker = Ranker(rerankers, watcher.ranked)
         if run is None:
-            resolved = request.resolved()
-            made = start(resolved, prepare(resolved.config, say, engines=self._engines), watcher)
+            made = start(resolved, prepare(config, say, engines=self._engines), watcher, ranker)
         else:
-            made = resume(open_run(run), _as_recorded(request, run), say, watcher, self._engines)
+            made = resume(open_run(run), resolved, say, watcher, self._engines, ranker)
         for warning in (made.result() or {}).get("warnings", ()):
             say(f"warning: {warning}")
         return Outcome("done", run=str(made.path))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,7 +12,7 @@ from labkit.config.references import needed_by
 from labkit.errors import ConfigError, LabkitError
 from labkit.execute.items import Item, several
 from labkit.models.training_run import Trainings
-from labkit.record.catalog import runs_that_asked
+from labkit.record.catalog import find_run, runs_that_asked
 from labkit.record.run import open_run, status_of
 
 if TYPE_CHECKING:
@@ -57,15 +57,16 @@ def look_up(items: Sequence[Item], order: Order | None = None) -> list[Found]:
         item = items[position]
         paths = runs.get((item.runs_dir, item.command, item.digest), [])
         newest = _newest(item.config, trainings)
-        maker = None if order is None else _maker(items, order.needs[position])
-        if maker is None:
-            found[position] = _best(item.command, paths, newest)
-            continue
-        made = found[maker]
-        if made.state == "done" and made.run is not None:
-            found[position] = _best(item.command, paths, made.run.resolve().name)
-        if found[position].state != "done" and made.run is not None and newest is not None and newest > made.run.name:
-            errors.append(_superseded(item, items[maker], made.run.name, newest))
+        makers = {} if order is None else _makers(items, order.needs[position])
+        if all(found[maker].state == "done" for maker in makers.values()):
+            made = {name: run.resolve().name for name, maker in makers.items() if (run := found[maker].run) is not None}
+            found[position] = _best(item.command, paths, {**newest, **made}.values())
+        if found[position].state != "done":
+            errors += [
+                _superseded(item, name, items[maker], run.name, newest[name])
+                for name, maker in makers.items()
+                if (run := found[maker].run) is not None and name in newest and newest[name] > run.name
+            ]
     if errors:
         raise ConfigError(several(errors).message, "give one a name of its own, or: labkit runs rm RUN")
     return found
@@ -90,47 +91,54 @@ def look_again(
     paths = runs_that_asked(runs_dir, command, {digest}, since).get(digest, [])
     if run is not None and run not in paths and run.exists():
         paths.insert(0, run)
-    return _best(command, paths, None if config is None else _newest(config, Trainings()))
+    return _best(command, paths, () if config is None else _newest(config, Trainings()).values())
 
 
-def _newest(config: Config, trainings: Trainings) -> str | None:
-    """The id of the run that `run:NAME` names now; None where the config names none, or there is none."""
-    reference = next((each for each in needed_by(config) if each.kind == "run"), None)
-    if reference is None:
-        return None
-    try:
-        return trainings.find(reference.name, Path(reference.runs_dir)).path.resolve().name
-    except LabkitError:
-        return None
+def _newest(config: Config, trainings: Trainings) -> dict[str, str]:
+    """The ids of the runs that a config's `run:NAME`s name now, by name; those that are not there are left out."""
+    found = {}
+    for reference in needed_by(config):
+        if reference.kind == "path":
+            continue
+        runs_dir = Path(reference.runs_dir)
+        try:
+            is_training = reference.kind == "run"
+            run = (
+                trainings.find(reference.name, runs_dir) if is_training else find_run(reference.name, runs_dir, "eval")
+            )
+        except LabkitError:
+            continue
+        found[reference.name] = run.path.resolve().name
+    return found
 
 
-def _maker(items: Sequence[Item], needs: Sequence[int]) -> int | None:
-    """Who of the items makes the model: an item has one model at most, and nothing else that is trained."""
-    return next((need for need in needs if items[need].command == "train"), None)
+def _makers(items: Sequence[Item], needs: Sequence[int]) -> dict[str, int]:
+    """Who of the items makes the runs that an item needs, by the names of these."""
+    return {items[need].config.name: need for need in needs if items[need].command != "data"}
 
 
-def _superseded(item: Item, maker: Item, made: str, newest: str) -> str:
+def _superseded(item: Item, name: str, maker: Item, made: str, newest: str) -> str:
     return (
-        f"{item.name} needs {item.config.model.id} as {maker.name} makes it, in {made}; "
+        f"{item.name} needs run:{name} as {maker.name} makes it, in {made}; "
         f"by that name it would get the newer {newest}, which was made otherwise"
     )
 
 
-def _best(command: str, paths: Sequence[Path], model: str | None) -> Found:
+def _best(command: str, paths: Sequence[Path], runs: Collection[str]) -> Found:
     """Of several runs that asked the same one that is done, or at work, or else the newest.
 
     Args:
-        model: the training that they must rest on; None is any
+        runs: ids of the runs that they must rest on
     """
-    found = {_state(command, path): path for path in paths if model is None or _rests_on(path, model)}
+    found = {_state(command, path): path for path in paths if not runs or _rests_on(path, runs)}
     for state in ("done", "running", "interrupted"):
         if state in found:
             return Found(state, found[state])
     return Found("absent")
 
 
-def _rests_on(path: Path, model: str) -> bool:
-    return any(parent["run"] == model for parent in open_run(path).manifest.get("parents", ()))
+def _rests_on(path: Path, runs: Collection[str]) -> bool:
+    return set(runs) <= {parent["run"] for parent in open_run(path).manifest.get("parents", ())}
 
 
 def _state(command: str, path: Path) -> State:

@@ -12,6 +12,7 @@ from labkit.errors import ConfigError, LabkitError
 from labkit.execute.items import Item, several
 from labkit.execute.lookup import Found
 from labkit.models.training_run import Trainings
+from labkit.record.catalog import find_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def find_order(items: Sequence[Item]) -> Order:
         for reference in needed_by(item.config):
             made_here = _made_here(reference, makers)
             found.update(made_here)
-            if len(made_here) > 1 and reference.kind == "run":
+            if len(made_here) > 1 and reference.kind != "path":
                 errors.append(_ambiguous(item, reference, [items[maker].name for maker in made_here]))
             if not made_here and (why := there.absence(reference)) is not None:
                 absent.append(f"{reference.key}: {why}")
@@ -83,7 +84,7 @@ def _key(reference: Reference) -> Reference:
     """The same thing is equal from whatever folder its path is written, and whichever key names it."""
     if reference.kind == "path":
         return Reference("path", os.path.abspath(reference.name))
-    return Reference("run", reference.name, os.path.abspath(reference.runs_dir))
+    return Reference(reference.kind, reference.name, os.path.abspath(reference.runs_dir))
 
 
 def _made_here(reference: Reference, makers: dict[Reference, list[int]]) -> list[int]:
@@ -109,7 +110,10 @@ class _There:
         if reference.kind == "path":
             return None if os.path.exists(reference.name) else f"there is no {reference.name}"
         try:
-            self._trainings.find(reference.name, Path(reference.runs_dir))
+            if reference.kind == "rollouts":
+                find_run(reference.name, Path(reference.runs_dir), "eval")
+            else:
+                self._trainings.find(reference.name, Path(reference.runs_dir))
         except LabkitError as error:
             return error.message
         return None
@@ -137,7 +141,7 @@ def _circle_lines(items: Sequence[Item], circle: Sequence[int]) -> Iterator[str]
     for position, following in zip(circle, [*circle[1:], circle[0]], strict=True):
         made = {_key(reference) for reference in made_by(items[following].config)}
         need = next(each for each in needed_by(items[position].config) if _key_made(each, made))
-        what = f"run:{need.name}" if need.kind == "run" else need.name
+        what = need.name if need.kind == "path" else f"run:{need.name}"
         yield f"  {items[position].name} needs {what} ({need.key}), which {items[following].name} makes"
 
 

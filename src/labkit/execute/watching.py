@@ -68,6 +68,12 @@ class RolloutWatcher(_Watcher):
         self._done += num_new
         self._is_at(self._done, self._total, "rollouts")
 
+    def ranked(self, reranker: str, num_done: int, total: int) -> None:
+        """A reranker has scored so many of the rollouts that it owes."""
+        if num_done in (0, total):
+            say(f"{reranker}: {num_done} of {total} rollouts are scored")
+        raise_received()
+
 
 class TrainingWatcher(_Watcher):
     """A `TrainingObserver`."""

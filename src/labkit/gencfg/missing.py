@@ -42,7 +42,7 @@ def missing_inputs(generated: Generated, folders: Collection[Path], runs_dir: st
 def _made_twice(needs: Needs) -> list[str]:
     if not needs.made_twice:
         return []
-    names = [f"run:{made.name}" if made.kind == "run" else made.name for made in needs.made_twice]
+    names = [made.name if made.kind == "path" else f"run:{made.name}" for made in needs.made_twice]
     first = next(iter(needs.made_twice))
     return [
         f"several configs make the same: {_first(names)}",
@@ -56,10 +56,11 @@ def _makers_that_are_off(generated: Generated) -> dict[str, Needs]:
 
 
 def _lines(option: str, kind: str, place: str, found: list[tuple[Reference, set[str]]]) -> list[str]:
-    names = [f"run:{ref.name}" if kind == "run" else os.path.basename(ref.name) for ref, _ in found]
+    names = [os.path.basename(ref.name) if kind == "path" else f"run:{ref.name}" for ref, _ in found]
     groups = sorted(set().union(*(groups for _, groups in found)))
     many = "s" if len(names) > 1 else ""
-    what = f"{len(names):,} training{many}" if kind == "run" else f"{len(names):,} path{many}"
+    noun = {"run": "training", "rollouts": "run", "path": "path"}[kind]
+    what = f"{len(names):,} {noun}{many}"
     way = f"; --with {option} makes {'them' if many else 'it'}" if option else ""
     return [f"  {what} in {place or '.'}: {_first(names)}", f"    needed by {_first(groups)}{way}"]
 

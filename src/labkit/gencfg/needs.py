@@ -51,14 +51,15 @@ class Needs:
             runs_dir: a folder of runs beside those that the configs name
         """
         open_ends = {ref: groups for ref, groups in self.needed.items() if self.maker(ref) is None}
-        trained: dict[str, set[str]] = {}
+        finished: dict[tuple[str, str], set[str]] = {}
         found = {}
         for reference, groups in open_ends.items():
-            if reference.kind == "run":
-                if reference.runs_dir not in trained:
+            if reference.kind != "path":
+                sort = (reference.kind, reference.runs_dir)
+                if sort not in finished:
                     places = [folder / name for folder in folders for name in (reference.runs_dir, runs_dir) if name]
-                    trained[reference.runs_dir] = _finished_trainings(places)
-                there = reference.name in trained[reference.runs_dir]
+                    finished[sort] = _finished_runs(places, trainings=reference.kind == "run")
+                there = reference.name in finished[sort]
             else:
                 there = any((folder / reference.name).exists() for folder in folders)
             if not there:
@@ -70,10 +71,10 @@ class Needs:
         for needed in self.needed:
             made = self._made(needed)
             if made in self.made_twice:
-                what = f"run:{made.name}" if made.kind == "run" else made.name
+                what = made.name if made.kind == "path" else f"run:{made.name}"
                 raise ConfigError(
                     f"two configs make {what}, which others need:\n  {self.made[made]}\n  {self.made_twice[made]}",
-                    "give each a `name` of its own" if made.kind == "run" else "give each an `out` of its own",
+                    "give each an `out` of its own" if made.kind == "path" else "give each a `name` of its own",
                 )
 
     def _made(self, needed: Reference) -> Reference | None:
@@ -95,18 +96,18 @@ class Needs:
             )
 
 
-def _finished_trainings(places: Collection[Path]) -> set[str]:
-    """Names and ids of the finished trainings under some runs folders."""
+def _finished_runs(places: Collection[Path], *, trainings: bool) -> set[str]:
+    """Names and ids of the finished trainings, or of all other finished runs, under some runs folders."""
     names = set()
     for runs in dict.fromkeys(map(os.path.abspath, places)):
         for path in run_paths(Path(runs)):
-            if path.parent.name != "train":
+            if (path.parent.name == "train") != trainings:
                 continue
             try:
                 run = open_run(path)
                 if run.status() == "done":
                     names |= {run.id, str(run.manifest.get("name"))}
-            except LabkitError:  # a damaged training is no reason not to write configs
+            except LabkitError:  # a damaged run is no reason not to write configs
                 continue
     return names
 

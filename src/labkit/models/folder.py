@@ -34,10 +34,15 @@ from labkit.record.run import Run
 
 BUILTIN_PREFIX = "builtin:"
 SETTINGS_FILE = "labkit.json"
-_SETTINGS_KEYS = {"prompt_preset", "max_new_tokens", "lineage"}
+QUESTIONS_FILE = "trained_questions.json"
+"""Beside the weights of an energy model: the ids of the questions that it was trained on."""
+_SETTINGS_KEYS = {"prompt_preset", "max_new_tokens", "lineage", "energy"}
 _LINEAGE_TEXTS = ("run", "name", "data", "cities", "weights")
 _LINEAGE_KEYS = {*_LINEAGE_TEXTS, "seed", "tasks", "step"}
-_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+PAIR_PARTS = ("{question}", "{solution}")
+"""What a template of an energy model holds, each once."""
+PICKLE_ENDINGS = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+_PICKLES = tuple(f"*{ending}" for ending in PICKLE_ENDINGS)
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 _DOWNLOADED = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
 
@@ -57,7 +62,7 @@ class ModelFolder:
 
     def settings(self) -> dict[str, Any]:
         """What the folder says of how its model wants to be asked (`labkit.json`): `prompt_preset`, `max_new_tokens`;
-        and of the trainings that made it: `lineage`.
+        of the trainings that made it: `lineage`; and of an energy model, how it reads a question and a solution: `energy`.
 
         Raises:
             InputError: the file is not a JSON object of known keys with values of their kind.
@@ -79,6 +84,12 @@ class ModelFolder:
             raise InputError(f"{path}: max_new_tokens is {limit!r}", "write a whole number from 1")
         if "lineage" in settings and not _is_lineage(settings["lineage"]):
             raise InputError(f"{path}: lineage is not that of a training", "copy labkit.json from the run once more")
+        if "energy" in settings and not _is_energy(settings["energy"]):
+            raise InputError(
+                f"{path}: energy is {settings['energy']!r}",
+                'write {"template": "{question}\\n\\n{solution}", "higher_is_better": false}; a template of null is the '
+                "tokenizer's own pair",
+            )
         return settings
 
     @property
@@ -100,10 +111,37 @@ class ModelFolder:
         unknown: dict[str, Any] = dict.fromkeys(("run", "seed", "data", "cities", "step"))
         return [{**unknown, "tasks": [], "name": self.path.resolve().name, "weights": self.weights_fingerprint()}]
 
-    def parents(self) -> list[dict[str, str]]:
-        """The run that trained this model, where the folder still lies among its artifacts."""
+    def parents(self, role: str = "model") -> list[dict[str, str]]:
+        """The run that trained this model, where the folder still lies among its artifacts.
+
+        Args:
+            role: what the model is for whoever has this parent
+        """
         kept = kept_weights(self.path)
-        return [{"run": kept[0].name, "role": "model", "hash": self.weights_fingerprint()}] if kept else []
+        return [{"run": kept[0].name, "role": role, "hash": self.weights_fingerprint()}] if kept else []
+
+    def architectures(self) -> list[str]:
+        """The classes of transformers that `config.json` names; none where it names none.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        named = _json_object(self.path / "config.json").get("architectures")
+        return [str(name) for name in named] if isinstance(named, list) else []
+
+    def trained_questions(self) -> frozenset[str]:
+        """Ids of the questions whose solutions an energy model was trained on; none where nothing says so.
+
+        Raises:
+            InputError: the file that says so is damaged.
+        """
+        path = self.path / QUESTIONS_FILE
+        if not path.exists():
+            return frozenset()
+        ids = _json_object(path).get("questions")
+        if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
+            raise InputError(f"{path} holds no list of questions", "copy it from the run once more")
+        return frozenset(ids)
 
     def weights_fingerprint(self) -> str:
         """Hash of the configuration and the weights; the commit stands for them where the hub gave one."""
@@ -222,6 +260,11 @@ def _locate(config: ModelConfig, runs_dir: Path) -> ModelFolder:
     if path.is_dir():
         return ModelFolder(path, name)
     if path.is_file():
+        if path.suffix in PICKLE_ENDINGS:
+            raise InputError(
+                f"{path} is a pickle, which can run code when it is opened, and was not opened",
+                "docs/gsm8k.md says how to make a folder with safetensors of it",
+            )
         raise InputError(f"{path} is a file", "name the folder that holds config.json and the weights")
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
         hint = "name a folder, a hub id (owner/name), run:NAME or builtin:NAME"
@@ -279,6 +322,14 @@ def _is_lineage(value: object) -> bool:
         )
         and value != []
     )
+
+
+def _is_energy(value: object) -> bool:
+    if not isinstance(value, dict) or set(value) - {"template", "higher_is_better"}:
+        return False
+    template = value.get("template")
+    is_template = template is None or (isinstance(template, str) and all(template.count(p) == 1 for p in PAIR_PARTS))
+    return is_template and isinstance(value.get("higher_is_better", False), bool)
 
 
 def file_states(paths: Iterable[Path]) -> FileStates:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
@@ -20,17 +23,39 @@ def load_engine(folder: ModelFolder, config: ModelConfig) -> TorchEngine:
         InputError: the tokenizer has no chat template, or the files do not fit together.
         MachineError: no such device here, or not enough memory.
     """
-    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    quieten_transformers()
     tokenizer = load_tokenizer(folder)
     device = choose_device(config.device)
-    dtype = config.dtype if config.dtype == "auto" else getattr(torch, config.dtype)
-    try:
+    with loading_errors(folder, device):
         model = AutoModelForCausalLM.from_pretrained(
-            folder.path, dtype=dtype, device_map=config.device_map, use_safetensors=True, local_files_only=True
+            folder.path,
+            dtype=dtype_of(config),
+            device_map=config.device_map,
+            use_safetensors=True,
+            local_files_only=True,
         )
         if config.device_map is None:
             model.to(device=device)  # type: ignore[call-arg]
+    model.train(False).requires_grad_(False)
+    return TorchEngine(model, tokenizer)
+
+
+def quieten_transformers() -> None:
+    """Keep transformers from writing to the terminal while it loads."""
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def dtype_of(config: ModelConfig) -> str | torch.dtype:
+    """The number format that a config means, in transformers' terms."""
+    return config.dtype if config.dtype == "auto" else getattr(torch, config.dtype)
+
+
+@contextmanager
+def loading_errors(folder: ModelFolder, device: torch.device) -> Iterator[None]:
+    """What transformers, torch and safetensors raise while they load a model, in labkit's words."""
+    try:
+        yield
     except (RuntimeError, MemoryError) as error:
         if is_out_of_memory(error):
             raise MachineError(
@@ -42,8 +67,6 @@ def load_engine(folder: ModelFolder, config: ModelConfig) -> TorchEngine:
             f"cannot load {folder.name}, is a file damaged or cut short? {error}",
             "is the download or the copy complete?",
         ) from None
-    model.train(False).requires_grad_(False)
-    return TorchEngine(model, tokenizer)
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -65,8 +88,11 @@ def choose_device(wanted: str) -> torch.device:
     return device
 
 
-def load_tokenizer(folder: ModelFolder) -> PreTrainedTokenizerBase:
+def load_tokenizer(folder: ModelFolder, *, needs_template: bool = True) -> PreTrainedTokenizerBase:
     """The tokenizer of a model folder, with its chat template.
+
+    Args:
+        needs_template: false for a model that is not asked in turns
 
     Raises:
         InputError: it cannot be loaded, or has no chat template.
@@ -75,7 +101,7 @@ def load_tokenizer(folder: ModelFolder) -> PreTrainedTokenizerBase:
         tokenizer = AutoTokenizer.from_pretrained(folder.path, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"cannot load the tokenizer of {folder.name}: {error}", "is the copy complete?") from None
-    if not tokenizer.chat_template:
+    if needs_template and not tokenizer.chat_template:
         raise InputError(
             f"{folder.name} has no chat template, so its prompts would be guesswork",
             "use the instruction-tuned variant, or put a chat_template.jinja beside its tokenizer",

@@ -120,11 +120,7 @@ class TorchEngine:
 
     def weights_digest(self) -> str:
         """Hash of the weights as they are now, bit for bit."""
-        digest = hashlib.blake2b(digest_size=16)
-        for name, weight in self.model.named_parameters():
-            digest.update(name.encode())
-            digest.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy().data)
-        return digest.hexdigest()
+        return weights_digest(self.model)
 
     def generate(
         self, prompts: Sequence[EncodedPrompt], decoding: Decoding, seeds: Sequence[int] | None = None
@@ -326,6 +322,15 @@ def _end_of_turn_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase)
     if not found:
         raise InputError("the model names no end-of-turn token", "set eos_token_id in its config.json")
     return found
+
+
+def weights_digest(model: torch.nn.Module) -> str:
+    """Hash of a model's weights as they are now, bit for bit."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, weight in model.named_parameters():
+        digest.update(name.encode())
+        digest.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def is_out_of_memory(error: BaseException) -> bool:

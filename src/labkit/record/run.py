@@ -249,6 +249,11 @@ class Run:
             | dict(result),
         )
 
+    def amend(self, fields: Mapping[str, Any]) -> None:
+        """Replace parts of the result of a finished run, which stays finished."""
+        result = read_json(self.result_path) | dict(fields) | {"events_bytes": self.events_path.stat().st_size}
+        write_json_atomically(self.result_path, result)
+
     def add_prompts(self, lines: Sequence[Mapping[str, Any]]) -> None:
         """Append prompts; a batch already in flight does not see them."""
         log = LineFile(self.prompts_path)

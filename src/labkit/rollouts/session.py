@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar, cast
 
@@ -17,7 +17,7 @@ from labkit.record.identity import Arm, describe_difference
 from labkit.record.manifest import manifest
 from labkit.record.run import Ask, Run, create_run
 from labkit.rollouts.experiment import AskedConfig, Experiment, prepare, sweep_arms
-from labkit.rollouts.work import Observer, Worker
+from labkit.rollouts.work import Afterwards, Observer, Worker
 from labkit.tasks.base import Prompt
 from labkit.tasks.world.task import WorldTask
 
@@ -32,19 +32,21 @@ _SWEEP_KEYS = {
 }  # fmt: skip
 
 
-def start(resolved: Resolved[AskedT], experiment: Experiment, observer: Observer) -> Run:
+def start(
+    resolved: Resolved[AskedT], experiment: Experiment, observer: Observer, afterwards: Afterwards | None = None
+) -> Run:
     """Make a run for an experiment and carry it out."""
     asked, resolved = resolved.config, _with_evaluations(resolved, experiment)
     run = create_run(
         resolved.config.runs_dir,
         command=resolved.config.command,
         slug=resolved.config.name or _model_name(resolved.config, experiment),
-        manifest=_manifest(resolved, experiment, asked),
+        manifest=_manifest(resolved, experiment, asked, afterwards.parents if afterwards else ()),
         config_yaml=dump(resolved.config.as_json()),
         prompts=(prompt.as_json() for prompt in experiment.prompts),
     )
     with run.working() as attempt:
-        Worker(run, experiment, attempt, observer).carry_out(experiment.ask)
+        Worker(run, experiment, attempt, observer, afterwards).carry_out(experiment.ask)
     return run
 
 
@@ -63,6 +65,7 @@ def resume(
     say: Callable[[str], None],
     observer: Observer,
     engines: Engines | None = None,
+    afterwards: Afterwards | None = None,
 ) -> Run:
     """Carry out what a run owes, and what is asked beyond that.
 
@@ -85,7 +88,7 @@ def resume(
         ask = before.joined(wanted(before, resolved, experiment))
         if ask != before:
             run.note("asked", ask=ask.as_json())
-        Worker(run, experiment, attempt, observer).carry_out(ask)
+        Worker(run, experiment, attempt, observer, afterwards).carry_out(ask)
     return run
 
 
@@ -147,7 +150,9 @@ def refuse_other_base(run: Run, experiment: Experiment) -> None:
             raise RecordError(f"{run.id} rests on another {what} (in the run | now):\n{difference}", hint)
 
 
-def _manifest(resolved: Resolved[AskedT], experiment: Experiment, asked: AskedT) -> dict[str, object]:
+def _manifest(
+    resolved: Resolved[AskedT], experiment: Experiment, asked: AskedT, parents: Sequence[Mapping[str, str]]
+) -> dict[str, object]:
     first = experiment.encoded[0]
     return manifest(
         resolved,
@@ -156,7 +161,7 @@ def _manifest(resolved: Resolved[AskedT], experiment: Experiment, asked: AskedT)
         ask=experiment.ask,
         engine=_engine(experiment),
         first_prompt=(first.text, first.token_ids),
-        parents=experiment.parents,
+        parents=[*experiment.parents, *parents],
         asked=asked,
         lineage=experiment.lineage,
         checkpoint=experiment.checkpoint,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -53,6 +53,19 @@ class Tally:
         self.num_tokens += num_tokens
 
 
+class Afterwards(Protocol):
+    """What is done with a run once all its rollouts are there, before it counts as done."""
+
+    @property
+    def parents(self) -> Sequence[Mapping[str, str]]:
+        """The runs that made what it uses."""
+        ...
+
+    def __call__(self, run: Run) -> Mapping[str, Any]:
+        """Do it; gives what the result says of it, `warnings` among it."""
+        ...
+
+
 class Observer(Protocol):
     """Who watches a run: told of every batch after it is on disk."""
 
@@ -69,6 +82,7 @@ class Worker:
     experiment: Experiment
     attempt: int
     observer: Observer
+    afterwards: Afterwards | None = None
 
     def carry_out(self, ask: Ask) -> None:
         """Do every batch of which anything is owed, then write the result."""
@@ -88,6 +102,7 @@ class Worker:
             rows.close()
             verdicts.close()
         self.experiment.engine.perturb(None)
+        more = dict(self.afterwards(self.run)) if self.afterwards else {}
         evaluated = self._evaluated(ask)
         result = summarise(ask, tally) | {
             "timings": self._timings(owed, time.monotonic() - began),
@@ -96,7 +111,9 @@ class Worker:
                 *self.experiment.task.notes,
                 *self.experiment.doubts,
                 *(evaluated.warnings if evaluated else ()),
+                *more.pop("warnings", ()),
             ],
+            **more,
         }
         if evaluated is not None:
             result["evaluations"] = list(evaluated.evaluations)

@@ -17,17 +17,16 @@ import hashlib
 import inspect
 import json
 import math
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from labkit.errors import InputError
 from labkit.tasks.base import Prompt, Score
 from labkit.tasks.prompt_file import checked_messages, distinct, take
+from labkit.tasks.user_file import function_of, read_source, run_source
 
-_MODULE = "labkit_user_task"
+_NEEDED = "a task file needs prompts() and score(prompt, text)"
 
 
 class PythonFileTask:
@@ -41,12 +40,12 @@ class PythonFileTask:
         Raises:
             InputError: the file is missing, fails, lacks a function, or gives something that is no prompt.
         """
-        source = _read(path)
-        module = _run(path, source)
+        source = read_source(path, "task")
+        module = run_source(path, source, "labkit_user_task")
         self._path = path
-        self._score = _function(module, "score", path)
+        self._score = function_of(module, "score", path, _NEEDED)
         self.scorer = f"python-{hashlib.blake2b(source, digest_size=6).hexdigest()}"
-        given = list(_call_prompts(_function(module, "prompts", path), path, split))
+        given = list(_call_prompts(function_of(module, "prompts", path, _NEEDED), path, split))
         self._prompts, self._repeats = distinct(
             [_as_prompt(value, f"{path}: prompt {position}", position) for position, value in enumerate(given)], path
         )
@@ -86,32 +85,6 @@ class PythonFileTask:
     def _failure(self, what: str) -> Score:
         self._failures.append(what)
         return Score(False, 0.0, None, "scorer_failed")
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read the task {path}: {error.strerror}", "check the path after --task") from None
-
-
-def _run(path: Path, source: bytes) -> ModuleType:
-    """What the file defines. It is compiled from the bytes that were hashed: Python's cache beside it may be stale."""
-    module = ModuleType(_MODULE)
-    module.__file__ = str(path)
-    sys.modules[_MODULE] = module  # dataclasses look their module up there
-    try:
-        exec(compile(source, str(path), "exec"), module.__dict__)
-    except Exception as error:  # the user's code may raise anything
-        raise InputError(f"{path} fails when it is run: {error!r}", "mend the file; python runs it too") from error
-    return module
-
-
-def _function(module: ModuleType, name: str, path: Path) -> Callable[..., Any]:
-    function: Callable[..., Any] | None = getattr(module, name, None)
-    if not callable(function):
-        raise InputError(f"{path} has no function {name}()", "a task file needs prompts() and score(prompt, text)")
-    return function
 
 
 def _call_prompts(function: Callable[..., Any], path: Path, split: str) -> Iterable[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -56,6 +56,8 @@ class DatasetExamples:
     """The rows of a data set's `train`; held out are some of its `validation`, drawn with the seed."""
 
     preset: str | None = None
+    parents: Sequence[Mapping[str, str]] = ()
+    scorer = SCORER
 
     def __init__(self, config: DatasetConfig, seed: int, num_held_out: int) -> None:
         self.path = config.path

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -14,6 +15,7 @@ from labkit.config.training import DatasetExamples as DatasetConfig
 from labkit.config.training import ExamplesConfig
 from labkit.config.training import Gsm8kExamples as Gsm8kConfig
 from labkit.config.training import PromptFileExamples as PromptFileConfig
+from labkit.config.training import RolloutExamples as RolloutsConfig
 from labkit.errors import InputError
 from labkit.models.engine import EncodedPrompt
 from labkit.record.identity import draw_seed
@@ -24,6 +26,7 @@ from labkit.tasks.gsm8k.problems import HUB_ID
 from labkit.tasks.gsm8k.task import Gsm8kTask
 from labkit.tasks.prompt_file import PromptFileTask
 from labkit.train.dataset import CityQuestions, DatasetExamples, HasVocabulary
+from labkit.train.rollout_pairs import RolloutExamples
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -40,14 +43,11 @@ class Example:
     completion: str
 
 
-class Examples(Protocol):
-    """Whatever a model learns from, and what is held out from it."""
+class TrainingData(Protocol):
+    """What can be said of whatever a model learns from, before a model is loaded."""
 
-    preset: str | None = None
-    """The wording, which the trained model's folder then names as its own."""
-    task: Task | CityQuestions
-    """Scores the held-out prompts."""
     held_out: Sequence[Prompt]
+    """What the model is measured on."""
     fingerprint: str
     num_rows: int | None = None
     """Examples that there are; None where they are generated without end."""
@@ -57,6 +57,35 @@ class Examples(Protocol):
     """Fingerprint of the cities that they are about; None where they are about none, or nothing says which."""
     tasks: Sequence[str] = ()
     """The named tasks that are trained, in the canonical order. Rows of others may remind a model of what it knows."""
+
+    parents: Sequence[Mapping[str, str]] = ()
+    """The runs that they come from, as in `run.json`."""
+
+    @property
+    def scorer(self) -> str:
+        """Who says what is right."""
+        ...
+
+    def check_vocabulary(self, tokenizer: HasVocabulary) -> None:
+        """Refuse, with an `InputError`, a model whose vocabulary is not the one that the rows were written for."""
+        return
+
+    def notes(self, batch_size: int) -> Sequence[str]:
+        """Facts that the user should see once, of examples that are learnt so many a step."""
+        return ()
+
+
+class Examples(TrainingData, Protocol):
+    """Texts that a causal model learns to write."""
+
+    preset: str | None = None
+    """The wording, which the trained model's folder then names as its own."""
+    task: Task | CityQuestions
+    """Scores the held-out prompts."""
+
+    @property
+    def scorer(self) -> str:
+        return self.task.scorer
 
     def rows_at(self, step: int, size: int, engine: TorchEngine) -> Sequence[Row]:
         """The rows of one optimiser step, independent of the steps before it."""
@@ -68,14 +97,6 @@ class Examples(Protocol):
 
     def validation_rows(self, tokenizer: PreTrainedTokenizerBase) -> Sequence[Row]:
         """Held-out rows on which the loss is measured."""
-        return ()
-
-    def check_vocabulary(self, tokenizer: HasVocabulary) -> None:
-        """Refuse, with an `InputError`, a model whose vocabulary is not the one that the rows were written for."""
-        return
-
-    def notes(self, batch_size: int) -> Sequence[str]:
-        """Facts that the user should see once, of examples that are learnt so many a step."""
         return ()
 
 
@@ -180,8 +201,13 @@ class Gsm8kExamples(ShuffledExamples):
         super().__init__(task, examples, str(config.path or HUB_ID), seed, num_held_out)
 
 
-def load_examples(config: ExamplesConfig, seed: int, num_held_out: int) -> Examples:
+def load_examples(
+    config: ExamplesConfig, seed: int, num_held_out: int, runs_dir: Path = Path("runs")
+) -> Examples | RolloutExamples:
     """The examples that a config names.
+
+    Args:
+        runs_dir: where runs are looked for
 
     Raises:
         InputError: their data cannot be used.
@@ -192,4 +218,6 @@ def load_examples(config: ExamplesConfig, seed: int, num_held_out: int) -> Examp
         return DatasetExamples(config, seed, num_held_out)
     if isinstance(config, Gsm8kConfig):
         return Gsm8kExamples(config, seed, num_held_out)
+    if isinstance(config, RolloutsConfig):
+        return RolloutExamples(config, seed, num_held_out, runs_dir)
     return PromptFileExamples(config, seed, num_held_out)

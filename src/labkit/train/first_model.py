@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Qwen2Config, Qwen2ForCausalLM, set_seed
 
 from labkit.config.commands import TrainConfig
+from labkit.config.sections import ModelConfig
 from labkit.config.training import ArchitectureConfig, CharacterTokenizerConfig, TokenizerConfig
 from labkit.errors import ConfigError
 from labkit.models.folder import ModelFolder
@@ -25,42 +28,55 @@ def first_engine(config: TrainConfig, folder: ModelFolder | None) -> TorchEngine
         MachineError: there is no such device, or not enough memory.
     """
     if config.model is not None and folder is not None:
-        # Half precision rounds small updates away, so a model is trained in float32 unless it is asked otherwise.
-        dtype = "float32" if config.model.dtype == "auto" else config.model.dtype
-        _check_device(config, config.model.device)
-        engine = load_engine(folder, config.model.model_copy(update={"dtype": dtype}))
+        check_device(config, config.model.device)
+        engine = load_engine(folder, trained_form(config.model))
         engine.model.requires_grad_(True)
         return engine
-    _check_device(config, config.device)
+    check_device(config, config.device)
     assert config.architecture is not None and config.tokenizer is not None  # the config class sees to it
-    tokenizer = _new_tokenizer(config.tokenizer, config.architecture.max_position_embeddings)
+    tokenizer = new_tokenizer(config.tokenizer, config.architecture.max_position_embeddings)
     set_seed(config.seed % 2**32)
     model = new_model(config.architecture, tokenizer)
     model.to(device=choose_device(config.device))  # type: ignore[call-arg]
     return TorchEngine(model, tokenizer)
 
 
+def trained_form(config: ModelConfig) -> ModelConfig:
+    """How a model is loaded to be trained: half precision rounds small updates away, so it is held in float32 unless it is
+    asked otherwise."""
+    return config.model_copy(update={"dtype": "float32"}) if config.dtype == "auto" else config
+
+
 def new_model(architecture: ArchitectureConfig, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
     """A model with random weights: every matrix is drawn from N(0, initializer_range), every bias is 0."""
-    shape = architecture.model_dump(exclude={"family"})
-    return Qwen2ForCausalLM(  # type: ignore[no-untyped-call]
-        Qwen2Config(
-            vocab_size=len(tokenizer),
-            pad_token_id=tokenizer.pad_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            bos_token_id=tokenizer.bos_token_id,
-            **shape,
-        )
+    return Qwen2ForCausalLM(model_config(architecture, tokenizer))  # type: ignore[no-untyped-call]
+
+
+def model_config(architecture: ArchitectureConfig, tokenizer: PreTrainedTokenizerBase, **others: Any) -> Qwen2Config:
+    """What transformers makes a model of."""
+    return Qwen2Config(
+        vocab_size=len(tokenizer),
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        **architecture.model_dump(exclude={"family"}),
+        **others,
     )
 
 
-def _new_tokenizer(config: TokenizerConfig, max_length: int) -> PreTrainedTokenizerBase:
+def new_tokenizer(config: TokenizerConfig, max_length: int) -> PreTrainedTokenizerBase:
+    """A tokenizer made from nothing."""
     if isinstance(config, CharacterTokenizerConfig):
         return build_character_tokenizer(max_length=max_length)
     return build_word_tokenizer(integer_range=config.integer_range, words=config.words, max_length=max_length)
 
 
-def _check_device(config: TrainConfig, wanted: str) -> None:
+def check_device(config: TrainConfig, wanted: str) -> None:
+    """Refuse a device that the training cannot be put on as it is asked.
+
+    Raises:
+        ConfigError: it cannot. MachineError: there is no such device.
+    """
     # The Trainer takes the first GPU that it sees, whatever device the model is on.
     if wanted.startswith("cuda:") and wanted != "cuda:0":
         number = wanted.partition(":")[2]

@@ -9,24 +9,24 @@ from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from labkit.models.folder import SETTINGS_FILE
 from labkit.record.files import sync_files, write_json_atomically
 
 
 def save_model(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, settings: Mapping[str, Any], folder: Path
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, files: Mapping[str, Mapping[str, Any]], folder: Path
 ) -> None:
     """Under another name first, so that a model folder is whole or not there."""
     unfinished = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(unfinished, ignore_errors=True)
     model.save_pretrained(unfinished)
-    save_beside(tokenizer, settings, unfinished)
+    save_beside(tokenizer, files, unfinished)
     sync_files(unfinished)
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)
 
 
-def save_beside(tokenizer: PreTrainedTokenizerBase, settings: Mapping[str, Any], folder: Path) -> None:
-    """What a model needs beside its weights: the tokenizer, and how it wants to be asked."""
+def save_beside(tokenizer: PreTrainedTokenizerBase, files: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
+    """What a model needs beside its weights: the tokenizer, and JSON files that say how it wants to be asked."""
     tokenizer.save_pretrained(folder)
-    write_json_atomically(folder / SETTINGS_FILE, dict(settings))
+    for name, content in files.items():
+        write_json_atomically(folder / name, dict(content))

@@ -60,6 +60,7 @@ def split_parameters(model: PreTrainedModel) -> tuple[list[torch.nn.Parameter], 
         for weight in module.parameters()
     }
     trained = [weight for weight in model.parameters() if weight.requires_grad]
-    matrices = [weight for weight in trained if weight.ndim == 2 and id(weight) not in ends]
+    # A classifier's head is an output too: one row a class.
+    matrices = [weight for weight in trained if weight.ndim == 2 and id(weight) not in ends and min(weight.shape) > 2]
     inner = {id(weight) for weight in matrices}
     return matrices, [weight for weight in trained if id(weight) not in inner]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from labkit.config.commands import TrainConfig
 from labkit.models.folder import ModelFolder, find_model
 from labkit.tasks.world.lineage import other_cities
-from labkit.train.examples import Examples
+from labkit.train.examples import TrainingData
 
 
 def find_parent(config: TrainConfig) -> ModelFolder | None:
@@ -17,7 +17,7 @@ def find_parent(config: TrainConfig) -> ModelFolder | None:
     return find_model(config.model, config.runs_dir) if config.model else None
 
 
-def check_parent(parent: ModelFolder | None, examples: Examples) -> None:
+def check_parent(parent: ModelFolder | None, examples: TrainingData) -> None:
     """Refuse a model whose vocabulary is not that of the examples, by its tokenizer's file and without transformers.
 
     Raises:
@@ -31,7 +31,7 @@ def check_parent(parent: ModelFolder | None, examples: Examples) -> None:
     examples.check_vocabulary(Tokenizer.from_file(str(path)))
 
 
-def training_notes(config: TrainConfig, parent: ModelFolder | None, examples: Examples) -> list[str]:
+def training_notes(config: TrainConfig, parent: ModelFolder | None, examples: TrainingData) -> list[str]:
     """Facts that the user should see once."""
     lineage = parent.lineage() if parent else []
     return [

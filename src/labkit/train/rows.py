@@ -7,7 +7,7 @@ resume exactly. Knows texts and tokens; does *not* know where examples come from
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch.utils.data import Dataset
@@ -27,8 +27,8 @@ class Row(NamedTuple):
     """Tokens at its beginning that the model is given; the others it should write."""
 
 
-RowsAt = Callable[[int], Sequence[Row]]
-"""The rows of a step (counted from 0), at least one; a pure function."""
+ExampleT = TypeVar("ExampleT", contravariant=True)
+"""A row, or whatever else is learnt from."""
 
 
 def joined_rows(
@@ -114,16 +114,34 @@ class Padding:
         )
 
 
-class MicroBatches(Dataset[dict[str, torch.Tensor]]):
+class Tensors(Protocol[ExampleT]):
+    """Makes tensors of examples, `labels` among them."""
+
+    def tensors(self, rows: Sequence[ExampleT], /) -> dict[str, torch.Tensor]: ...
+
+
+class MicroBatches(Dataset[dict[str, torch.Tensor]], Generic[ExampleT]):
     """Item `i` is the `i`-th forward pass of a training: part `i % num_parts` of step `i // num_parts`."""
 
-    def __init__(self, rows_at: RowsAt, padding: Padding, *, num_steps: int, batch_size: int, num_parts: int) -> None:
+    def __init__(
+        self,
+        rows_at: Callable[[int], Sequence[ExampleT]],
+        padding: Tensors[ExampleT],
+        *,
+        num_steps: int,
+        batch_size: int,
+        num_parts: int,
+    ) -> None:
+        """
+        Args:
+            rows_at: the examples of a step (counted from 0), at least one; a pure function
+        """
         self._rows_at = rows_at
         self._padding = padding
         self._num_steps = num_steps
         self._part_size = batch_size // num_parts
         self._num_parts = num_parts
-        self._latest: tuple[int, Sequence[Row]] = (-1, ())
+        self._latest: tuple[int, Sequence[ExampleT]] = (-1, ())
 
     def __len__(self) -> int:
         return self._num_steps * self._num_parts
@@ -138,7 +156,7 @@ class MicroBatches(Dataset[dict[str, torch.Tensor]]):
         tensors = self._padding.tensors(rows[:1])
         return tensors | {"labels": torch.full_like(tensors["labels"], IGNORED_LABEL)}
 
-    def _rows_of(self, step: int) -> Sequence[Row]:
+    def _rows_of(self, step: int) -> Sequence[ExampleT]:
         if self._latest[0] != step:
             self._latest = (step, self._rows_at(step))
         return self._latest[1]

@@ -11,12 +11,12 @@ from typing import Any, Protocol
 
 from safetensors import SafetensorError
 
-from labkit.config.base import Resolved, stable_digest
+from labkit.config.base import Resolved
 from labkit.config.commands import TrainConfig
 from labkit.config.yaml_text import dump
 from labkit.errors import MachineError, RecordError
-from labkit.models.folder import ModelFolder
-from labkit.models.torch_engine import TorchEngine, is_out_of_memory
+from labkit.models.folder import SETTINGS_FILE, ModelFolder
+from labkit.models.torch_engine import is_out_of_memory, weights_digest
 from labkit.models.training_run import checkpoint_step, checkpoints_dir, final_dir
 from labkit.record.files import (
     LineFile,
@@ -29,13 +29,13 @@ from labkit.record.identity import describe_difference
 from labkit.record.manifest import manifest
 from labkit.record.run import Ask, Run, create_run
 from labkit.train.checkpoints import newest_checkpoint
-from labkit.train.evaluation import Evaluation
-from labkit.train.examples import Examples, load_examples
-from labkit.train.first_model import first_engine
+from labkit.train.examples import TrainingData, load_examples
+from labkit.train.method import Method
+from labkit.train.methods import make_method
 from labkit.train.model_folder import save_model
 from labkit.train.parent import find_parent, training_notes
 from labkit.train.plan import TrainingPlan, plan_training
-from labkit.train.sft import Surroundings, quiet_transformers, row_padding, train_sft
+from labkit.train.trainer import Surroundings, quiet_transformers, train_steps
 
 _FREE_KEYS = ("name", "runs_dir")
 """Config keys that may change when a training is resumed."""
@@ -55,8 +55,8 @@ class _Training:
 
     config: TrainConfig
     plan: TrainingPlan
-    examples: Examples
-    engine: TorchEngine
+    examples: TrainingData
+    method: Method
     parent: ModelFolder | None
     """The model that it goes on from."""
 
@@ -111,25 +111,23 @@ def final_model_dir(run: Run) -> Path:
     return final_dir(run)
 
 
-def _slug(config: TrainConfig, examples: Examples) -> str:
+def _slug(config: TrainConfig, examples: TrainingData) -> str:
     """What the folder of a training without a name is called."""
-    if config.examples.name == "dataset":
+    if config.examples.name in ("dataset", "rollouts"):
         return examples.data_name
     return config.model.id.rsplit("/")[-1] if config.model else config.examples.name
 
 
 def _prepare(config: TrainConfig) -> _Training:
-    examples = load_examples(config.examples, config.seed, config.evaluation.num_prompts)
+    examples = load_examples(config.examples, config.seed, config.evaluation.num_prompts, config.runs_dir)
     plan = plan_training(config, examples.num_rows)
     parent = find_parent(config)
-    engine = first_engine(config, parent)
-    examples.check_vocabulary(engine.tokenizer)
-    return _Training(config, plan, examples, engine, parent)
+    return _Training(config, plan, examples, make_method(config, parent, examples), parent)
 
 
 def _carry_out(run: Run, training: _Training, observer: TrainingObserver) -> None:
     began = time.monotonic()
-    config, plan, engine = training.config, training.plan, training.engine
+    config, plan, method = training.config, training.plan, training.method
     folder = checkpoints_dir(run)
     folder.mkdir(parents=True, exist_ok=True)
     newest = newest_checkpoint(folder)
@@ -142,25 +140,25 @@ def _carry_out(run: Run, training: _Training, observer: TrainingObserver) -> Non
         log.append(json_line({"step": step, **metrics}))
         observer.logged(step, metrics)
 
-    def settings(step: int) -> dict[str, Any]:
-        return _folder_settings(run, training, step)
+    def files(step: int) -> dict[str, Mapping[str, Any]]:
+        return {SETTINGS_FILE: _folder_settings(run, training, step), **method.files()}
 
-    evaluate = Evaluation(engine, training.examples, row_padding(config, engine), config.evaluation.max_new_tokens)
+    evaluate = method.measure if method.measures else None
     try:
         with _machine_errors(folder):
-            train_sft(config, plan, engine, training.examples, Surroundings(folder, settings, on_log, evaluate))
-            engine.model.train(False)
-            final = evaluate() if training.examples.held_out else {}
+            train_steps(config, plan, method, Surroundings(folder, files, on_log, evaluate))
+            method.model.train(False)
+            final = evaluate() if evaluate else {}
             if final:
                 on_log(plan.num_steps, final)
             with quiet_transformers():
-                save_model(engine.model, engine.tokenizer, settings(plan.num_steps), final_dir(run))
+                save_model(method.model, method.tokenizer, files(plan.num_steps), final_dir(run))
     finally:
         log.close()
     result = {
         "num_steps": plan.num_steps,
         "metrics": final | _last_training_metrics(run),
-        "weights": engine.weights_digest(),
+        "weights": weights_digest(method.model),
         "timings": {"attempt_s": time.monotonic() - began},
     }
     run.finish(result, owed=0, num_asked=0)
@@ -186,7 +184,6 @@ def _machine_errors(folder: Path) -> Iterator[None]:
 def _folder_settings(run: Run, training: _Training, step: int) -> dict[str, Any]:
     """What a folder of the model says of how it wants to be asked, and of the trainings that made it."""
     config, examples = training.config, training.examples
-    settings: dict[str, Any] = {"prompt_preset": examples.preset} if examples.preset else {}
     own = {
         "run": run.id,
         "name": run.manifest["name"],
@@ -198,7 +195,7 @@ def _folder_settings(run: Run, training: _Training, step: int) -> dict[str, Any]
         "weights": None,
     }
     lineage = [*run.manifest["lineage"], own]
-    return settings | {"max_new_tokens": config.evaluation.max_new_tokens, "lineage": lineage}
+    return {**training.method.settings(), "lineage": lineage}
 
 
 def _forget_metrics_after(run: Run, step: int, num_steps: int) -> None:
@@ -215,29 +212,22 @@ def _last_training_metrics(run: Run) -> dict[str, float]:
 
 
 def _base(training: _Training) -> dict[str, Any]:
-    """What the training rests on; its engine holds the model as it is before the first step."""
-    about = training.engine.describe()
-    return {
-        "first_weights": training.engine.weights_digest(),
-        "chat_template": stable_digest(about["chat_template"]),
-        "examples": training.examples.fingerprint,
-        "preset": training.examples.preset,
-        "dtype": about["dtype"],
-        "max_new_tokens": training.config.evaluation.max_new_tokens,
-    }
+    """What the training rests on; its method holds the model as it is before the first step."""
+    first = {"first_weights": weights_digest(training.method.model), "examples": training.examples.fingerprint}
+    return {**first, **training.method.base()}
 
 
 def _manifest(resolved: Resolved[TrainConfig], training: _Training) -> dict[str, Any]:
-    engine, examples, parent = training.engine, training.examples, training.parent
-    first_prompt = examples.first_prompt(engine)
+    method, examples, parent = training.method, training.examples, training.parent
+    first_prompt = method.first_prompt()
     return manifest(
         resolved,
         base=_base(training),
-        score={"scorer": examples.task.scorer, "golds": examples.fingerprint},
+        score={"scorer": examples.scorer, "golds": examples.fingerprint},
         ask=Ask(0, ()),
-        engine={"name": engine.name, "version": engine.version, **engine.describe()},
+        engine=method.describe(),
         first_prompt=(first_prompt.text, first_prompt.token_ids),
-        parents=parent.parents() if parent else [],
+        parents=[*(parent.parents() if parent else []), *examples.parents],
         lineage=parent.lineage() if parent else [],
         num_steps=training.plan.num_steps,
         notes=training_notes(resolved.config, parent, examples),

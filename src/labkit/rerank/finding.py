@@ -1,0 +1,34 @@
+"""From what a user calls a reranker to the reranker: a Python file by its ending, else an energy model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from labkit.errors import ConfigError
+from labkit.rerank.energy import EnergyReranker
+from labkit.rerank.python_file import PythonReranker
+from labkit.rerank.reranker import Reranker
+
+
+def find_rerankers(references: Sequence[str], runs_dir: Path, device: str = "auto") -> list[Reranker]:
+    """The rerankers that a user names, each found and looked at, none loaded.
+
+    Args:
+        runs_dir: where `run:NAME` is looked for
+        device: where models are put
+
+    Raises:
+        ConfigError: one is named twice. InputError: there is no such model or file, or it cannot be one.
+        MachineError: a model of the hub cannot be downloaded.
+    """
+    twice = next((each for at, each in enumerate(references) if each in references[:at]), None)
+    if twice is not None:
+        raise ConfigError(f"the reranker {twice} is named twice", "name each once")
+    return [_find(reference, runs_dir, device) for reference in references]
+
+
+def _find(reference: str, runs_dir: Path, device: str) -> Reranker:
+    if reference.endswith(".py"):
+        return PythonReranker(Path(reference).expanduser(), reference)
+    return EnergyReranker(reference, runs_dir, device)
