@@ -172,3 +172,17 @@ def test_a_base_config_beside_the_matrix_or_among_the_templates(tmp_path: Path) 
     shipped = SWEEP.replace("    base:", "    base_config: countdown-temperature\n    base:")
     data = generated(write_matrix(tmp_path, shipped)).files[0].data.decode()
     assert "id: builtin:countdown-tiny" in data and "temperatures: [0.4]" in data
+
+
+def test_the_braces_of_a_base_config_are_its_own(tmp_path: Path) -> None:
+    (tmp_path / "energy.yaml").write_text(
+        "command: train\nmethod: energy\nmodel: {id: run:body}\npair_template: 'Q {question} {{x}} ${HOME} {solution}'\n"
+        "examples: {name: rollouts, runs: [candidates]}\n"
+    )
+    path = write_matrix(
+        tmp_path,
+        "sections:\n  energy:\n    command: train\n    path: energy.yaml\n    base_config: energy.yaml\n    base: {name: one}\n",
+    )
+    (file,) = generated(path).files
+    (tmp_path / "made.yaml").write_bytes(file.data)
+    assert load_mapping(tmp_path / "made.yaml")["pair_template"] == "Q {question} {{x}} ${HOME} {solution}"

@@ -39,6 +39,15 @@ def names_in(value: Any) -> Iterator[str]:
             yield from names_in(inner)
 
 
+def literal(value: Any) -> Any:
+    """A value whose braces are compiled to themselves: what a config says, and not a matrix."""
+    if isinstance(value, str):
+        return re.sub(rf"(?<!\$)\{{({_NAME})\}}", r"{{\1}}", value)
+    if isinstance(value, Mapping):
+        return {key: literal(inner) for key, inner in value.items()}
+    return [literal(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+
+
 def compiled(value: Any, known: Collection[str], where: str) -> Render:
     """A function from names to the value with their meanings in it. A text that is one `{name}` keeps the type of what
     the name stands for.

@@ -16,7 +16,7 @@ from labkit.errors import ConfigError
 from labkit.gencfg.derive import Functions, derivation, functions_of
 from labkit.gencfg.grid import Grid, Point, grid_of
 from labkit.gencfg.matrix import ConfigSection, MatrixFile, ScriptSection, Section, all_or_faults
-from labkit.gencfg.patterns import Names, Render, compiled, is_name, names_in, text_of
+from labkit.gencfg.patterns import Names, Render, compiled, is_name, literal, names_in, text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ def _base_values(file: MatrixFile, section: ConfigSection, where: str) -> dict[s
 def _layers(file: MatrixFile, section: ConfigSection, where: str) -> Iterator[Layer]:
     if section.base_config is not None:
         path = find_template(Path(section.base_config), file.path.parent)
-        yield Layer(f"{path}", dict(flatten(load_mapping(path))))
+        yield Layer(f"{path}", {key: literal(value) for key, value in flatten(load_mapping(path))})
     values: dict[str, Any] = {}
     for key, value in flatten(section.base):
         if key in values:
