@@ -37,7 +37,7 @@ CkaFile = Annotated[
 Layer = Annotated[int | None, typer.Option("--layer", min=0, help="Layer of CKA.  [all]", show_default=False)]
 DEFAULT_RUNS_DIR = Path("runs")
 TABLE_KINDS = (
-    *("pass_at_k", "training", "world_eval", "world_ni", "world_means", "world_synergy", "world_difference"),
+    *("pass_at_k", "training", "checks", "world_eval", "world_ni", "world_means", "world_synergy", "world_difference"),
     *("world_reciprocity", "world_cka", "representations", "cka"),
     *("dbdk", "dbdk_category", "dbdk_items", "dbdk_comparison", "dbdk_item_tests"),
     *("best_of_n", "gsm8k_rules"),

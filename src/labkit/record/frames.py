@@ -81,6 +81,20 @@ def read_rollouts(run: Run, *, columns: Sequence[str] | None = None, salvage: bo
     return Rows(frame, tuple(warning for rows in read for warning in rows.warnings))
 
 
+def read_every_row(run: Run, *, salvage: bool = False) -> Rows:
+    """All rows that were written, in the order of the segments, rollouts that were made again as often as they stand
+    there; those of `rows.parquet` come first, and in its order.
+
+    Raises:
+        RecordError: a line in the middle of a segment is damaged; names the file and the line.
+    """
+    wanted = list(ROLLOUT_SCHEMA)
+    read = [read_segment(path, ROLLOUT_SCHEMA, salvage) for path in sorted(run.rows_dir.glob("*.jsonl"))]
+    packed = [_read_packed(run, wanted)] if run.parquet_path.exists() else []
+    frame = _concat([*packed, *(rows.frame for rows in read)], ROLLOUT_SCHEMA, wanted)
+    return Rows(frame, tuple(warning for rows in read for warning in rows.warnings))
+
+
 def read_verdicts(run: Run, score_hash: str, *, columns: Sequence[str] | None = None, salvage: bool = False) -> Rows:
     """The verdicts of one scorer over a run, one row a rollout: that of its last attempt."""
     wanted = _with_key(columns, VERDICT_SCHEMA)

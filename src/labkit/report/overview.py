@@ -16,6 +16,7 @@ from labkit.config.base import nearest
 from labkit.errors import ConfigError, RecordError
 from labkit.record.catalog import find_runs, run_paths
 from labkit.record.run import Run, open_run
+from labkit.report.checks import CHECKS_KIND, checks_notes, checks_table
 from labkit.report.goodhart.kinds import DETAILS as GOODHART_DETAILS
 from labkit.report.goodhart.kinds import KINDS as GOODHART_KINDS
 from labkit.report.goodhart.kinds import is_goodhart_run
@@ -41,12 +42,23 @@ from labkit.report.world.tables import (
 
 CANDIDATE_KINDS = ("best_of_n", "gsm8k_rules")
 """Tables of the candidates of one prompt beside each other."""
-KINDS = ("pass_at_k", "training", EVALUATION_KIND, *SCORE_KINDS, *EXTRACTION_KINDS, *GOODHART_KINDS, *CANDIDATE_KINDS)
+KINDS = (
+    "pass_at_k",
+    "training",
+    CHECKS_KIND,
+    EVALUATION_KIND,
+    *SCORE_KINDS,
+    *EXTRACTION_KINDS,
+    *GOODHART_KINDS,
+    *CANDIDATE_KINDS,
+)
 """Every kind of table that a report can have."""
 
 _LONG_KINDS = {EVALUATION_KIND: "model", "world_ni": "model", "world_difference": "mixture"}
 """Tables of many rows a model, with the column that names it."""
 _MANY_MODELS = 10
+_MOST_CHECKED = 50_000
+"""Rollouts of named runs that are checked again for a report that does not ask for it: about a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +78,11 @@ class _Sorted:
     world: list[Run] = field(default_factory=list)
     extractions: list[Run] = field(default_factory=list)
     goodhart: list[Run] = field(default_factory=list)
+
+    @property
+    def with_rows(self) -> list[Run]:
+        """Runs that have rollouts."""
+        return [*self.sweeps, *self.world, *self.goodhart]
 
     def add(self, run: Run) -> None:
         """Put a run where it belongs."""
@@ -220,6 +237,11 @@ def _named(runs: Sequence[Run], asked: _Asked) -> Report:
         from labkit.report.sweeps import merged_tables
 
         tables += merged_tables(by_sort.sweeps, asked.ks, kinds=asked.kinds, salvage=asked.salvage)
+    if CHECKS_KIND in asked.kinds and by_sort.with_rows:
+        tables.append(checks_table(by_sort.with_rows, salvage=asked.salvage))
+    elif not asked.kinds:
+        again = sum(run.ask().num_rollouts for run in by_sort.with_rows) <= _MOST_CHECKED
+        notes += [note for run in by_sort.with_rows for note in checks_notes(run, again=again, salvage=asked.salvage)]
     if by_sort.training:
         tables.append(training_table(by_sort.training))
     if by_sort.extractions:
@@ -251,6 +273,7 @@ def _overview(asked: _Asked) -> Report:
         from labkit.report.sweeps import grouped_tables
 
         tables += grouped_tables(by_sort.sweeps, asked.ks, notes, kinds=asked.kinds, salvage=asked.salvage)
+    tables += _checks_of_all(by_sort.with_rows, asked, notes)
     training = [run for run in by_sort.training if unless_damaged(training_row, run, run.id, notes) is not None]
     tables += [training_table(training)] if training else []
 
@@ -283,6 +306,23 @@ def _refuse_options_without_goodhart(asked: _Asked, goodhart: Sequence[Run], nam
                 f"(labkit {others[0].command}) yet",
                 "leave it out",
             )
+
+
+def _checks_of_all(runs: Sequence[Run], asked: _Asked, notes: list[str]) -> list[Table]:
+    """The table of what was found about every run, where it is asked for; else notes on what their completions found."""
+
+    def table(run: Run) -> Table:
+        return checks_table([run], salvage=asked.salvage)
+
+    def texts(run: Run) -> list[str]:
+        return checks_notes(run, again=False, salvage=asked.salvage)
+
+    if CHECKS_KIND in asked.kinds:
+        found = [unless_damaged(table, run, run.id, notes) for run in runs]
+        return [each for each in found if each is not None and each.rows]
+    if not asked.kinds:
+        notes += [note for run in runs for note in unless_damaged(texts, run, run.id, []) or []]  # noted already
+    return []
 
 
 def _scores(asked: _Asked) -> bool:

@@ -16,7 +16,9 @@ from labkit.record.frames import KEY, read_rollouts, read_scored, read_verdicts
 from labkit.record.identity import draw_seed
 from labkit.record.rows import Rollout, RowWriter, Verdict, VerdictWriter
 from labkit.record.run import Ask, Run
+from labkit.rollouts.checks import check_run
 from labkit.rollouts.experiment import Experiment
+from labkit.rollouts.findings import MOST_ROWS, as_result, as_texts
 from labkit.rollouts.grading import verdict_of
 from labkit.rollouts.plan import Batch, Done, mark_done, nothing_done, num_owed
 from labkit.stats import pass_at_k_rates, powers_of_two
@@ -115,6 +117,10 @@ class Worker:
             ],
             **more,
         }
+        if ask.num_rollouts <= MOST_ROWS:
+            findings = check_run(self.run)
+            result["checks"] = as_result(self.run, findings)
+            result["warnings"] += as_texts(findings)
         if evaluated is not None:
             result["evaluations"] = list(evaluated.evaluations)
         if isinstance(task := self.experiment.task, CountedTask):

@@ -1,0 +1,159 @@
+"""How often the checks cry wolf over honest runs, how often they find what was planted, and how long they take.
+
+`--seeds 20` plants each contamination into a run of each of so many seeds; `--speed` measures the time alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from labkit.models.engines import Engines
+from labkit.record.run import Run, open_run
+from labkit.rollouts.checks import check_run
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
+
+from contaminated_runs import PLANTS, evaluate, save_noisy_copy, save_problems, save_talker
+from eval_worlds import save_city_model, save_world
+
+BUILTIN = {"model__id": "builtin:countdown-tiny", "task__name": "countdown", "task__preset": "short"}
+
+
+def settings(folder: Path, num_prompts: int) -> dict[str, dict[str, Any]]:
+    """A run of each task, and the same with a model that is another one."""
+    talker, other = save_talker(folder / "talker"), save_talker(folder / "other", seed=1)
+    gsm8k = {
+        "task__name": "gsm8k",
+        "task__data": str(save_problems(folder / "problems.jsonl", num_prompts)),
+        "generation__max_new_tokens": 24,
+    }
+    goodhart = {"task__name": "goodhart", "generation__max_new_tokens": 32}
+    return {
+        "countdown": {
+            **BUILTIN,
+            "task__num_prompts": num_prompts,
+            "other": {"model__id": str(save_noisy_copy(folder / "noisy", sigma=0.03))},
+        },
+        "gsm8k form": {**gsm8k, "model__id": str(talker), "other": {"model__id": str(other)}},
+        "gsm8k form, plain": {
+            **gsm8k,
+            "task__preset": "plain",
+            "model__id": str(talker),
+            "other": {"model__id": str(other)},
+        },
+        "goodhart": {**goodhart, "model__id": str(talker), "other": {"model__id": str(other)}},
+    }
+
+
+def world_settings(folder: Path) -> dict[str, Any]:
+    return {
+        "task__name": "world",
+        "task__data": str(save_world(folder / "world", num_rows=60)),
+        "model__id": str(save_city_model(folder / "cities")),
+        "generation__max_new_tokens": 8,
+    }
+
+
+def honest(folder: Path, num_seeds: int) -> Iterator[tuple[str, str, Run]]:
+    """Runs that nothing is wrong with: tasks x temperatures x seeds."""
+    engines = Engines()
+    every = {**settings(folder, 64), "world": world_settings(folder)}
+    for name, given in every.items():
+        values = {key: value for key, value in given.items() if key != "other"}
+        for temperature in (0.0, 0.2, 0.5, 0.7, 1.0, 1.3):
+            for seed in range(1 if temperature == 0 else num_seeds):
+                how = {"temperature": temperature, "seed": seed, "num_rollouts": 5 if temperature else 1}
+                yield name, f"T {temperature}", evaluate(folder / "runs", engines, **(values | how))
+
+
+def false_alarms(folder: Path, num_seeds: int) -> Table:
+    table = Table(
+        "honest runs of", "runs", "runs with an alarm of contamination", "runs with style warnings", "other warnings"
+    )
+    runs: Counter[str] = Counter()
+    alarms: dict[str, Counter[str]] = {}
+    for name, how, run in honest(folder, num_seeds):
+        runs[name] += 1
+        found = check_run(run)
+        counts = alarms.setdefault(name, Counter())
+        for finding in found:
+            if finding.severity == "contamination":
+                print(f"  {name}, {how}: {finding.text}", file=sys.stderr)
+        counts["contamination"] += any(finding.severity == "contamination" for finding in found)
+        counts["style"] += any(finding.check == "style" and finding.severity == "warning" for finding in found)
+        counts["other"] += any(finding.check != "style" and finding.severity == "warning" for finding in found)
+    for name, count in runs.items():
+        table.add_row(name, str(count), *(str(alarms[name][kind]) for kind in ("contamination", "style", "other")))
+    return table
+
+
+def detections(folder: Path, num_seeds: int) -> Table:
+    table = Table("task", *PLANTS)
+    engines = Engines()
+    for name, given in settings(folder, 96).items():
+        values = {key: value for key, value in given.items() if key != "other"}
+        found: Counter[str] = Counter()
+        planted: Counter[str] = Counter()
+        for seed in range(num_seeds):
+            how = {
+                "temperature": 0.7,
+                "num_rollouts": 10 if name == "goodhart" else 5,
+                "seed": seed,
+                "generation__logprobs": True,
+            }
+            run = evaluate(folder / "runs", engines, **(values | how))
+            another = evaluate(folder / "runs", engines, **(values | how | given["other"]))
+            older = evaluate(folder / "runs", engines, **(values | how | {"seed": 1000 + seed}))
+            for plant, (put, checks) in PLANTS.items():
+                copy = open_run(Path(shutil.copytree(run.path, folder / "copies" / f"{name}-{seed}-{plant}" / run.id)))
+                put(copy, older if plant == "stale rows" else another, np.random.default_rng(seed))
+                names = {finding.check for finding in check_run(copy) if finding.severity == "contamination"}
+                planted[plant] += 1
+                found[plant] += bool(names & checks)
+        table.add_row(name, *(f"{found[plant]} of {planted[plant]}" for plant in PLANTS))
+    return table
+
+
+def speed(folder: Path) -> Table:
+    """The checks of 1,319 prompts with 16 candidates, reading included."""
+    from speed_of_checks import big_run
+
+    run = big_run(folder / "runs")
+    times = []
+    for _ in range(5):
+        began = time.perf_counter()
+        check_run(run)
+        times.append(time.perf_counter() - began)
+    table = Table("what", "seconds", "target")
+    table.add_row("checks of 21,104 rollouts, reading included", f"{statistics.median(times):.2f}", "0.5")
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--only", choices=["honest", "planted", "speed"])
+    asked = parser.parse_args()
+    console = Console(width=160)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, make in (("honest", false_alarms), ("planted", detections)):
+            if asked.only in (None, name):
+                (Path(folder) / name).mkdir()
+                console.print(make(Path(folder) / name, asked.seeds))
+
+
+if __name__ == "__main__":
+    main()

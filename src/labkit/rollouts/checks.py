@@ -1,0 +1,141 @@
+"""What the rows of a run say against it: rows of another origin, texts that no model wrote, figures that mislead.
+
+A function of the record alone: it loads no model and does not import torch, so a report can do it again at any time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from labkit.record.frames import KEY, read_every_row, read_verdicts
+from labkit.record.run import Run
+from labkit.rollouts.checks_base import Subject, question_of, rows_at
+from labkit.rollouts.checks_identity import identity_findings
+from labkit.rollouts.checks_style import style_findings
+from labkit.rollouts.checks_texts import text_findings
+from labkit.rollouts.findings import Finding
+from labkit.tasks.gsm8k.extraction import LOW_CONFIDENCE
+
+MOST_TRUNCATED = 0.05
+"""Share of an arm's rollouts that may end at the token limit before it is a warning."""
+MOST_GUESSED = 0.05
+"""Share of the answers that may be guessed, where a task has rules that guess."""
+GUESSING_RULES: Mapping[str, Collection[str]] = {"gsm8k": LOW_CONFIDENCE, "goodhart": {"last"}}
+"""By task the scoring rules that take something for the answer that the text does not mark as one."""
+
+_SPECIAL = re.compile(r"<[^<>\s]{1,32}>")
+
+
+def check_run(run: Run, *, salvage: bool = False) -> list[Finding]:
+    """Everything that the record of a run says against it, the gravest first.
+
+    Raises:
+        RecordError: the record is damaged, and `salvage` is off or does not help.
+    """
+    return check_rows(subject_of(run, salvage=salvage))
+
+
+def check_rows(subject: Subject) -> list[Finding]:
+    """The findings about rows, the gravest first."""
+    if not subject.frame.height:
+        return []
+    found = [
+        *identity_findings(subject),
+        *text_findings(subject),
+        *style_findings(subject),
+        *_truncation(subject),
+        *_guesses(subject),
+    ]
+    order = ("contamination", "warning", "note")
+    return sorted(found, key=lambda finding: order.index(finding.severity))
+
+
+def subject_of(run: Run, *, salvage: bool = False) -> Subject:
+    """What is to be checked of a run, in the order in which it was written."""
+    ask = run.ask()
+    prompts = run.prompts() if ask.arms else []
+    frame = read_every_row(run, salvage=salvage).frame
+    if run.parquet_path.exists():  # packing sorted its rows: as they are asked for is nearest to how they came
+        place = pl.DataFrame({"prompt": [line["id"] for line in prompts], "place": range(len(prompts))})
+        joined = frame.join(place, on="prompt", how="left", maintain_order="left")
+        frame = joined.sort("attempt", "arm", "index", "place", maintain_order=True).drop("place")
+    verdicts = read_verdicts(run, run.score_hash, columns=["correct", "rule"], salvage=salvage).frame
+    return Subject(
+        frame=frame.join(verdicts.unique([*KEY, "attempt"]), on=[*KEY, "attempt"], how="left", maintain_order="left"),
+        ask=ask,
+        seed=int(run.manifest["seed"]),
+        prompts=prompts[: ask.num_prompts],
+        num_attempts=sum(event.get("event") == "start" for event in run.events()),
+        has_draws=run.manifest.get("engine", {}).get("name") != "unknown",
+        task=str(run.manifest["config"].get("task", {}).get("name")),
+        answer_start=_answer_start(prompts, str(run.manifest.get("first_prompt", {}).get("text", ""))),
+    )
+
+
+def _answer_start(prompts: Sequence[Mapping[str, Any]], rendered: str) -> str:
+    """What the template writes between a prompt's last message and what the model adds, without special tokens."""
+    last = question_of(prompts[0]).strip() if prompts else ""
+    if not last or last not in rendered:
+        return ""
+    behind = rendered.rpartition(last)[2]
+    return _SPECIAL.sub("", behind.removesuffix(prompts[0].get("prefill", "")))
+
+
+def overlap(trained_ids: Iterable[str], prompt_ids: Iterable[str]) -> Iterator[Finding]:
+    """Prompts that a model, or a reranker, was trained on already; both by the hash that `Prompt.id` is."""
+    asked = list(dict.fromkeys(prompt_ids))
+    known = set(trained_ids)
+    if both := [name for name in asked if name in known]:
+        what = f"{len(both)} of {len(asked)} prompts were trained on: the figures are not those of unseen prompts"
+        yield Finding("overlap", "contamination", what, len(both), ", ".join(both[:3]))
+
+
+def score_findings(name: str, scores: npt.ArrayLike) -> Iterator[Finding]:
+    """What is wrong with a reranker's scores.
+
+    Args:
+        name: the reranker
+        scores: (P, N), one row a prompt, or (M,) of a single group
+    """
+    array = np.atleast_2d(np.asarray(scores, dtype=np.float64))
+    lost = ~np.isfinite(array)
+    if lost.any():
+        first = ", ".join(f"row {row} column {column}" for row, column in np.argwhere(lost)[:3])
+        yield Finding("scores", "warning", f"{name}: scores that are no numbers", int(lost.sum()), first)
+    array = np.where(lost, np.nan, array)
+    if array.shape[1] < 2 or lost.all():
+        return
+    known = array[~lost.all(axis=1)]
+    flat = np.nanmax(known, axis=1) == np.nanmin(known, axis=1)
+    if flat.all():
+        what = f"{name}: every candidate of a prompt has the same score, so it chooses nothing"
+        yield Finding("scores", "warning", what, int(flat.sum()))
+    elif flat.mean() > 0.5:
+        what = f"{name}: all candidates of {flat.mean():.0%} of the prompts have the same score"
+        yield Finding("scores", "note", what, int(flat.sum()))
+
+
+def _truncation(subject: Subject) -> Iterator[Finding]:
+    for arm, rows in subject.arms():
+        cut = int((rows["finish_reason"] == "length").sum())
+        if cut > MOST_TRUNCATED * rows.height:
+            what = f"{arm.key}: {cut / rows.height:.0%} of the rollouts end at the token limit; raise --max-new-tokens"
+            yield Finding("truncation", "warning", what, cut, rows_at(rows.filter(pl.col("finish_reason") == "length")))
+
+
+def _guesses(subject: Subject) -> Iterator[Finding]:
+    rules = GUESSING_RULES.get(subject.task, ())
+    guessed = subject.newest.filter(pl.col("rule").is_in(list(rules)))
+    if guessed.height > MOST_GUESSED * subject.newest.height:
+        shares = guessed["rule"].value_counts(sort=True).iter_rows()
+        named = ", ".join(f"{rule} {count}" for rule, count in shares)
+        what = (
+            f"{guessed.height / subject.newest.height:.0%} of the answers are guesses, not marked as answers ({named})"
+        )
+        yield Finding("extraction", "warning", what, guessed.height, rows_at(guessed))
