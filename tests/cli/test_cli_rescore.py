@@ -18,6 +18,7 @@ from solved_runs import SCORE, question, solved_run
 
 from labkit.record.compaction import compact
 from labkit.record.frames import read_scored, read_verdicts
+from labkit.record.identity import components_hash
 from labkit.record.rescoring import graded_prompts
 from labkit.record.run import Run
 
@@ -247,6 +248,11 @@ def test_figures_of_a_world_are_worked_out_again(inside: Labkit, tmp_path: Path)
     done = inside("eval", "--rescore", "last")
     assert done.returncode == 0, done.stderr
     assert (run.result() or {})["evaluations"] == result["evaluations"] and run.status() == "done"
+    manifest = json.loads((run.path / "run.json").read_text())
+    older = {"scorer": "world-0", "golds": manifest["score"]["golds"]}
+    (run.path / "run.json").write_text(json.dumps(manifest | {"score": older, "score_hash": components_hash(older)}))
+    assert inside("eval", "--rescore", "last").returncode == 0
+    assert "was scored again by world-1 at" in inside("report", "last", "--markdown").stdout
     (tmp_path / "world").rename(tmp_path / "moved")
     lost = inside("eval", "--rescore", "last")
     assert lost.returncode == 2 and "world" in lost.stderr

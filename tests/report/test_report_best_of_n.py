@@ -122,8 +122,11 @@ def test_what_is_not_there_is_left_out_and_said(tmp_path: Path) -> None:
 
 def test_a_failed_candidate_and_one_without_a_score_come_last(tmp_path: Path) -> None:
     run = solved_run(tmp_path, [[None, "#### 0", "#### 9"], ["#### 9", "#### 1", None]])
-    rank(run, "energy", lambda each: {"#### 0": 5.0, "#### 1": 5.0, "#### 9": None}.get(each["text"]))
-    assert row(table(run, tmp_path), "energy", 3)["accuracy"] == 1.0
+    rank(run, "energy", lambda each: {"#### 0": 5.0, "#### 1": 5.0}.get(each["text"]), trained_on=1)
+    found = table(run, tmp_path)
+    assert row(found, "energy", 3)["accuracy"] == 1.0
+    assert "energy has no score for 2 of 6 candidates, which come last" in found.notes
+    assert "energy was trained on 1 of these questions: how it does here says nothing of new ones" in found.notes
 
 
 def test_a_k_above_the_candidates_is_refused(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labkit.rerank.candidates import Candidates
-from labkit.rerank.selection import FIRST, LIKELIHOOD, MAJORITY, ORACLE, RANDOM, Reranker, ranked
+from labkit.rerank.candidate_arrays import Candidates
+from labkit.rerank.selection import FIRST, LIKELIHOOD, MAJORITY, ORACLE, RANDOM, Selector, ranked
 
 ENERGY = ranked("energy", "energy")
 NAN = float("nan")
@@ -40,7 +40,7 @@ CANDIDATE = st.builds(answered, ANSWERS, VALUES, VALUES | st.just(NAN))
 PROMPTS = st.lists(st.lists(CANDIDATE, min_size=1, max_size=8), min_size=1, max_size=4)
 
 
-def chosen(drawn: tuple[dict[str, Any], ...], reranker: Reranker, prompt: list[dict[str, Any]]) -> float:
+def chosen(drawn: tuple[dict[str, Any], ...], reranker: Selector, prompt: list[dict[str, Any]]) -> float:
     """Expected accuracy of a choice among the candidates that were drawn."""
     if reranker is RANDOM:
         return fmean(each["answer"] == "right" for each in drawn)
@@ -65,7 +65,7 @@ def chosen(drawn: tuple[dict[str, Any], ...], reranker: Reranker, prompt: list[d
 @pytest.mark.parametrize("reranker", [RANDOM, FIRST, MAJORITY, LIKELIHOOD, ENERGY, ORACLE], ids=lambda each: each.name)
 @given(PROMPTS)
 @settings(max_examples=60)
-def test_a_choice_is_the_mean_over_all_draws(reranker: Reranker, prompts: list[list[dict[str, Any]]]) -> None:
+def test_a_choice_is_the_mean_over_all_draws(reranker: Selector, prompts: list[list[dict[str, Any]]]) -> None:
     ks = list(range(1, min(map(len, prompts)) + 1))
     found = reranker.choose(candidates(prompts), ks)
     assert found.shape == (len(prompts), len(ks))

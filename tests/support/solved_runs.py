@@ -71,7 +71,9 @@ def solved_run(
     return run
 
 
-def rank(run: Run, name: str, score: Callable[[dict[str, Any]], float | None], ranking_hash: str = "") -> None:
+def rank(
+    run: Run, name: str, score: Callable[[dict[str, Any]], float | None], ranking_hash: str = "", **about: Any
+) -> None:
     """Store a ranking: `score` takes a scored rollout with its text."""
     ranking_hash = ranking_hash or components_hash({"name": name})
     writer = RankingWriter(run, ranking_hash)
@@ -80,7 +82,7 @@ def rank(run: Run, name: str, score: Callable[[dict[str, Any]], float | None], r
         RolloutScore(row["prompt"], row["arm"], row["index"], row["attempt"], score(row)) for row in rows
     )  # fmt: skip
     writer.close()
-    announce_ranking(run, name=name, ranking_hash=ranking_hash, about={})
+    announce_ranking(run, name=name, ranking_hash=ranking_hash, about=about)
 
 
 def _prompt(number: int, gold: str) -> Prompt:

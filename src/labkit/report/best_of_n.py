@@ -15,8 +15,8 @@ import polars as pl
 from labkit.report.pool import ArmCounts, Pool, ranking_column
 from labkit.report.selection_notes import comparison_note, error_note, family_note
 from labkit.report.table import Cell, Table
-from labkit.rerank.candidates import Candidates
-from labkit.rerank.selection import FIRST, LIKELIHOOD, MAJORITY, ORACLE, RANDOM, Reranker, ranked
+from labkit.rerank.candidate_arrays import Candidates
+from labkit.rerank.selection import FIRST, LIKELIHOOD, MAJORITY, ORACLE, RANDOM, Selector, ranked
 from labkit.stats import (
     PairedDifference,
     holm,
@@ -30,6 +30,7 @@ from labkit.stats import (
 BASES = ("random", "majority")
 """What every reranker is compared with."""
 
+_OWN = ("random", "first", "majority", "likelihood", "oracle")
 _RATES = ("accuracy", "efficiency", "auc", *(f"vs_{base}" for base in BASES))
 _COLUMNS = (
     *("run", "arm", "reranker", "k", "num_prompts", "num_rollouts"),
@@ -117,63 +118,79 @@ def _candidates(frame: pl.DataFrame) -> Candidates:
     )  # fmt: skip
 
 
-def _common_rankings(pooled: Pool) -> tuple[list[Reranker], list[str]]:
-    """The rankings that every run of a pool has, and notes on the others."""
-    names = dict.fromkeys(name for rankings in pooled.rankings for name in rankings)
-    common = [name for name in names if len({rankings.get(name) for rankings in pooled.rankings}) == 1]
-    notes = [
-        f"{name} is left out: it is not one and the same ranking in every run" for name in names if name not in common
-    ]
-    own = {reranker.name for reranker in (RANDOM, FIRST, MAJORITY, LIKELIHOOD, ORACLE)}
-    return [ranked(name, f"{name} (ranking)" if name in own else name) for name in common], notes
+def _common_rankings(pooled: Pool) -> tuple[list[Selector], list[str]]:
+    """The rankings that every run of a pool has, and notes on them and on the others."""
+    selectors, notes = [], []
+    for name in dict.fromkeys(name for rankings in pooled.rankings for name in rankings):
+        found = [rankings[name] for rankings in pooled.rankings if name in rankings]
+        if len(found) < len(pooled.rankings) or len({ranking.hash for ranking in found}) > 1:
+            notes.append(f"{name} is left out: it is not one and the same ranking in every run")
+            continue
+        selectors.append(ranked(name, f"{name} (ranking)" if name in _OWN else name))
+        if trained := sum(ranking.about.get("trained_on", 0) for ranking in found):
+            notes.append(
+                f"{name} was trained on {trained} of these questions: how it does here says nothing of new ones"
+            )
+    return selectors, notes
 
 
-def _fill(arm: _Arm, rankings: Sequence[Reranker]) -> Iterator[_Comparison]:
+def _scores_note(candidates: Candidates, selector: Selector) -> list[str]:
+    """How many candidates a ranking says nothing of."""
+    if selector.scores is None:
+        return []
+    missing = int((np.isinf(selector.scores(candidates)) & ~candidates.failed).sum())
+    total = len(candidates.correct)
+    return [f"{selector.name} has no score for {missing} of {total} candidates, which come last"] if missing else []
+
+
+def _fill(arm: _Arm, rankings: Sequence[Selector]) -> Iterator[_Comparison]:
     """Make the rows of an arm; gives the comparisons they hold."""
-    for reranker in (RANDOM, FIRST, MAJORITY, LIKELIHOOD, *rankings, ORACLE):
-        if reason := reranker.why_not(arm.candidates):
-            arm.notes.append(f"{reranker.name} is left out: {reason}")
+    selectors = (RANDOM, FIRST, MAJORITY, LIKELIHOOD, *rankings, ORACLE)
+    for selector in selectors:
+        if reason := selector.why_not(arm.candidates):
+            arm.notes.append(f"{selector.name} is left out: {reason}")
         else:
-            arm.values[reranker.name] = reranker.choose(arm.candidates, arm.ks)
-    for reranker in (RANDOM, FIRST, MAJORITY, LIKELIHOOD, *rankings, ORACLE):
-        if reranker.name in arm.values:
-            _add_rows(arm, reranker)
+            arm.values[selector.name] = selector.choose(arm.candidates, arm.ks)
+            arm.notes += _scores_note(arm.candidates, selector)
+    for selector in selectors:
+        if selector.name in arm.values:
+            _add_rows(arm, selector)
     arm.notes.append(error_note(arm.candidates))
-    compared = [reranker.name for reranker in (MAJORITY, LIKELIHOOD, *rankings) if reranker.name in arm.values]
+    compared = [each.name for each in (MAJORITY, LIKELIHOOD, *rankings) if each.name in arm.values]
     for base in BASES:
         for name in compared:
             if name != base and base in arm.values and len(arm.candidates.counts) >= 2:
                 yield _compare(arm, name, base)
 
 
-def _add_rows(arm: _Arm, reranker: Reranker) -> None:
+def _add_rows(arm: _Arm, selector: Selector) -> None:
     """A row for every k; one for what does not depend on it."""
-    auc = _auc_cells(arm.candidates, reranker)
+    auc = _auc_cells(arm.candidates, selector)
     for place, k in enumerate(arm.ks):
-        if reranker not in (RANDOM, FIRST) or k == arm.ks[-1]:
-            values = arm.values[reranker.name][:, place]
-            arm.rows.append(_counts(arm, reranker, k) | _accuracy_cells(arm, reranker, values, place) | auc)
+        if selector not in (RANDOM, FIRST) or k == arm.ks[-1]:
+            values = arm.values[selector.name][:, place]
+            arm.rows.append(_counts(arm, selector, k) | _accuracy_cells(arm, selector, values, place) | auc)
 
 
-def _counts(arm: _Arm, reranker: Reranker, k: int) -> dict[str, Cell]:
+def _counts(arm: _Arm, selector: Selector, k: int) -> dict[str, Cell]:
     counts = arm.candidates.counts
-    about: dict[str, Cell] = {"arm": arm.key, "reranker": reranker.name, "k": k}
+    about: dict[str, Cell] = {"arm": arm.key, "reranker": selector.name, "k": k}
     return about | {"num_prompts": len(counts), "num_rollouts": int(counts.min())}
 
 
-def _accuracy_cells(arm: _Arm, reranker: Reranker, values: FloatArray, place: int) -> dict[str, Cell]:
+def _accuracy_cells(arm: _Arm, selector: Selector, values: FloatArray, place: int) -> dict[str, Cell]:
     total = float(arm.candidates.counts.sum())
     # As for pass@k: draws of k that share no candidate are independent, and there are no more of them than this.
-    low, high = wilson_mean(values, num_trials=total if reranker is RANDOM else total / arm.ks[place])
+    low, high = wilson_mean(values, num_trials=total if selector is RANDOM else total / arm.ks[place])
     cells: dict[str, Cell] = {"accuracy": float(values.mean()), "accuracy_low": low, "accuracy_high": high}
     found = selection_efficiency(values, arm.values["random"][:, place], arm.values["oracle"][:, place])
-    if found is not None and reranker not in (RANDOM, ORACLE):  # 0 and 1 by definition
+    if found is not None and selector not in (RANDOM, ORACLE):  # 0 and 1 by definition
         cells |= {"efficiency": found.value, "efficiency_low": found.low, "efficiency_high": found.high}
     return cells
 
 
-def _auc_cells(candidates: Candidates, reranker: Reranker) -> dict[str, Cell]:
-    values = reranker.auc(candidates)
+def _auc_cells(candidates: Candidates, selector: Selector) -> dict[str, Cell]:
+    values = selector.auc(candidates)
     found = None if values is None else mean_item_auc(values)
     return {} if found is None else {"auc": found.value, "auc_low": found.low, "auc_high": found.high}
 

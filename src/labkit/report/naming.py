@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from labkit.errors import LabkitError
+from labkit.record.run import Run
 
 _What = TypeVar("_What")
 _Read = TypeVar("_Read")
@@ -20,6 +21,15 @@ def config_value(manifest: Any, dotted: str) -> Any:
     for key in dotted.split("."):
         value = value.get(key) if isinstance(value, dict) else None
     return value
+
+
+def rescored_text(run: Run) -> str | None:
+    """Whose verdicts a report shows of a run that was scored again; None where it was not."""
+    again = run.rescored()
+    if again is None:
+        return None
+    left_out = f"; {again['left_out']} prompts have no gold there and are left out" if again.get("left_out") else ""
+    return f"{run.id} was scored again by {again['score'].get('scorer')} at {again['time']} (verdicts {again['hash']}){left_out}"
 
 
 def damage_text(error: Exception) -> str:

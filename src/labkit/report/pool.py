@@ -16,9 +16,9 @@ import polars as pl
 from labkit.errors import RecordError
 from labkit.record.frames import KEY, read_scored
 from labkit.record.identity import Arm, components_hash, describe_difference
-from labkit.record.rankings import read_rankings
+from labkit.record.rankings import Ranking, read_rankings
 from labkit.record.run import Ask, Run, Status
-from labkit.report.naming import config_value
+from labkit.report.naming import config_value, rescored_text
 
 _COUNTED = ("seed", "finish_reason", "num_tokens", "error")
 _DRAW = ["prompt", "arm", "index", "seed"]
@@ -39,8 +39,8 @@ class Part:
     frame: pl.DataFrame
     """One row a rollout: the key, `seed`, `finish_reason`, `num_tokens`, `error`, `correct`; and what else was asked for."""
     warnings: tuple[str, ...]
-    rankings: Mapping[str, str]
-    """The hash of each ranking whose scores stand in the column `ranking_column(name)`."""
+    rankings: Mapping[str, Ranking]
+    """By name those whose scores stand in the column `ranking_column(name)`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Pool:
     notes: tuple[str, ...]
     rollouts: pl.DataFrame
     """The frames of the parts, each draw once."""
-    rankings: tuple[Mapping[str, str], ...]
+    rankings: tuple[Mapping[str, Ranking], ...]
     """Those of each part."""
 
     @property
@@ -98,8 +98,8 @@ def read_part(run: Run, *, salvage: bool = False, candidates: bool = False, text
         scores = ranking.frame.select(*KEY, "attempt", pl.col("score").alias(ranking_column(ranking.name)))
         frame = frame.join(scores, on=[*KEY, "attempt"], how="left", maintain_order="left")
         warnings += ranking.warnings
-    hashes = {ranking.name: ranking.hash for ranking in rankings}
-    return Part(run, run.ask(), run.status(), _engine_text(run), frame, warnings, hashes)
+    named = {ranking.name: ranking for ranking in rankings}
+    return Part(run, run.ask(), run.status(), _engine_text(run), frame, warnings, named)
 
 
 def ranking_column(name: str) -> str:
@@ -207,15 +207,6 @@ def _notes(
     if strangers := sorted(set(rollouts["arm"].unique()) - set(known)):
         notes.append(f"rows of arms that were never asked for are left out: {', '.join(strangers)}")
     return notes + [warning for part in parts for warning in part.warnings]
-
-
-def rescored_text(run: Run) -> str | None:
-    """Whose verdicts a report shows of a run that was scored again; None where it was not."""
-    again = run.rescored()
-    if again is None:
-        return None
-    left_out = f"; {again['left_out']} prompts have no gold there and are left out" if again.get("left_out") else ""
-    return f"{run.id} was scored again by {again['score'].get('scorer')} at {again['time']} (verdicts {again['hash']}){left_out}"
 
 
 def unfinished_note(part: Part) -> str:

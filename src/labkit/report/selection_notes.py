@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labkit.rerank.candidates import Candidates
+from labkit.rerank.candidate_arrays import Candidates
 from labkit.stats import PairedDifference, variance_components
 
 ALPHA = 0.05

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from labkit.rerank.candidates import Candidates, FloatArray
+from labkit.rerank.candidate_arrays import Candidates, FloatArray
 from labkit.stats import best_of_n, item_auc, maj_at_k, pass_at_k
 from labkit.stats.majority import MOST_CANDIDATES
 
@@ -22,7 +22,7 @@ Choose = Callable[[Candidates, Sequence[int]], FloatArray]
 
 
 @dataclass(frozen=True, slots=True)
-class Reranker:
+class Selector:
     """A way of choosing."""
 
     name: str
@@ -81,7 +81,7 @@ def best_by(scores: Callable[[Candidates], FloatArray]) -> Choose:
     return choose
 
 
-def ranked(name: str, shown: str) -> Reranker:
+def ranked(name: str, shown: str) -> Selector:
     """The ranking of this name in `Candidates.scores`; a candidate without a score comes last.
 
     Args:
@@ -94,7 +94,7 @@ def ranked(name: str, shown: str) -> Reranker:
     def why_not(candidates: Candidates) -> str | None:
         return "it has no score for any candidate" if np.isnan(candidates.scores[name]).all() else None
 
-    return Reranker(shown, best_by(scores), scores, why_not)
+    return Selector(shown, best_by(scores), scores, why_not)
 
 
 def _nan_last(scores: FloatArray) -> FloatArray:
@@ -128,8 +128,8 @@ def _no_vote(candidates: Candidates) -> str | None:
     return None
 
 
-RANDOM = Reranker("random", random)
-FIRST = Reranker("first", first)
-MAJORITY = Reranker("majority", majority, why_not=_no_vote)
-LIKELIHOOD = Reranker("likelihood", best_by(_unlikelihood), _unlikelihood, _no_likelihood)
-ORACLE = Reranker("oracle", oracle)
+RANDOM = Selector("random", random)
+FIRST = Selector("first", first)
+MAJORITY = Selector("majority", majority, why_not=_no_vote)
+LIKELIHOOD = Selector("likelihood", best_by(_unlikelihood), _unlikelihood, _no_likelihood)
+ORACLE = Selector("oracle", oracle)

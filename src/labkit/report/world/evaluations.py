@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from labkit.record.run import Run
-from labkit.report.naming import config_value
+from labkit.report.naming import config_value, rescored_text
 from labkit.report.table import Cell, Table
 from labkit.report.world.baselines import unfinished_notes
 from labkit.report.world.reading import EvaluatedRun, Evaluation, read_all
@@ -51,6 +51,7 @@ def evaluated_table(runs: Sequence[EvaluatedRun]) -> Table:
         for run in runs
         if run.evaluations and run.run.status() != "done"
     ]
+    notes += [text for run in runs if (text := rescored_text(run.run))]
     return Table("world_eval", "evaluations", [*_ABOUT, *_MEASURED], rows, notes, _EXPENDABLE)
 
 
