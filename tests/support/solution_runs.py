@@ -30,7 +30,17 @@ def record_solutions(
     counts = {len(each) for each in solutions.values()}
     outcomes = {WARM: ["." * max(counts)] * len(solutions)}
     config = {"command": "eval", "seed": 42, "task": {"name": task, "preset": preset, "split": split}}
-    run = new_run(runs_dir, outcomes, seed=42, base=BASE, score=SCORE, command="eval", name=name, config=config)
+    run = new_run(
+        runs_dir,
+        outcomes,
+        seed=42,
+        base=BASE,
+        score=SCORE,
+        command="eval",
+        slug=name or "tiny",
+        name=name,
+        config=config,
+    )
     turns = [{"role": "user", "content": PRESETS[preset].replace("{question}", each)} for each in solutions]
     prompts = [Prompt((turn,), gold={"answer": "1"}) for turn in turns]
     run.prompts_path.write_bytes(b"".join(json_line(prompt.as_json()) for prompt in prompts))

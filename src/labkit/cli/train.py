@@ -27,7 +27,7 @@ FLAGS = [
 ]
 CONFIG = Annotated[Path | None, typer.Argument(metavar="CONFIG", help="YAML config, or the name of a shipped one.")]
 
-HELP = """Train a causal model on prompts and answers, or on a data set.
+HELP = """Train a causal model on prompts and answers or on a data set, or an energy model on the rollouts of earlier runs.
 
 CONFIG says what is trained on what: `labkit train templates/countdown-tiny.yaml` makes the model that comes with labkit.
 Held-out accuracy is measured on the way. --debug is 20 steps. A killed training goes on with --resume from its newest
@@ -68,7 +68,8 @@ def _train(asked: Asked) -> None:
     with TrainingProgress() as progress:
         run = start(resolved, progress) if run is None else resume(run, resolved.config, progress)
     _print_table(run, as_json=asked.json)
-    say(f"model in {final_model_dir(run)}; other commands take it as --model run:{run.manifest['name'] or run.id}")
+    flag = "--reranker" if resolved.config.method == "energy" else "--model"
+    say(f"model in {final_model_dir(run)}; other commands take it as {flag} run:{run.manifest['name'] or run.id}")
     say(f"recorded in {run.path}")
 
 

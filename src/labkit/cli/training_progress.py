@@ -11,6 +11,8 @@ from labkit.cli.console import progress_bar, say, say_how_to_resume
 from labkit.execute.signals import raise_received
 from labkit.record.run import Run
 
+_MEASURED = ("eval_accuracy", "eval_pair_accuracy", "eval_auc")
+
 
 class TrainingProgress:
     """A `TrainingObserver` that draws."""
@@ -42,10 +44,8 @@ class TrainingProgress:
         raise_received()
         self._metrics |= metrics
         shown = "  ".join(
-            f"{name} {self._metrics[name]:.3f}"
-            for name in ("loss", "eval_loss", "eval_accuracy")
-            if name in self._metrics
+            f"{name} {self._metrics[name]:.3f}" for name in ("loss", "eval_loss", *_MEASURED) if name in self._metrics
         )
         self._progress.update(self._line, completed=step, metrics=shown)
-        if self._progress.disable and "eval_accuracy" in metrics:
+        if self._progress.disable and any(name in metrics for name in _MEASURED):
             say(f"step {step}: {shown}")

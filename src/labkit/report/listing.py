@@ -16,7 +16,7 @@ from labkit.report.training import last_logged
 from labkit.report.world.reading import is_world_run
 
 _COLUMNS = ("run", "command", "name", "model", "task", "status", "done", "asked", "headline", "created")
-_TRAINING_HEADLINE = ("loss", "eval_accuracy", "reward")
+_TRAINING_HEADLINE = ("loss", "eval_accuracy", "eval_pair_accuracy", "reward")
 _BLOCK_BYTES = 1 << 20
 
 

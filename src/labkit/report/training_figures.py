@@ -14,7 +14,7 @@ from labkit.report.figures import Figure, Series
 
 _ALWAYS = ("loss", "learning_rate")
 _EVALUATION_PREFIX = "eval_"
-_RATES = {"eval_accuracy", "eval_parse_rate"} | {
+_RATES = {"eval_accuracy", "eval_parse_rate", "eval_pair_accuracy", "eval_auc"} | {
     f"eval_{task.name}" for task in TASKS.values() if task.kind == "accuracy"
 }
 _ERRORS = {f"eval_{task.name}" for task in TASKS.values() if task.kind == "error"}
