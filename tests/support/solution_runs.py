@@ -24,12 +24,12 @@ Solutions = Mapping[str, Sequence[tuple[str, bool]]]
 
 def record_solutions(
     runs_dir: Path, solutions: Solutions, *, name: str | None = None, preset: str = "plain", done: bool = True,
-    task: str = "gsm8k", split: str = "train",
+    task: str = "gsm8k", split: str = "train", data: str | None = None,
 ) -> Run:  # fmt: skip
     """An evaluation in which every question has the same number of solutions."""
     counts = {len(each) for each in solutions.values()}
     outcomes = {WARM: ["." * max(counts)] * len(solutions)}
-    config = {"command": "eval", "seed": 42, "task": {"name": task, "preset": preset, "split": split}}
+    config = {"command": "eval", "seed": 42, "task": {"name": task, "preset": preset, "split": split, "data": data}}
     run = new_run(
         runs_dir,
         outcomes,

@@ -284,6 +284,11 @@ def test_rollouts_of_a_test_split_are_noted(tmp_path: Path) -> None:
     assert any("test split" in note for note in examples(tmp_path).notes(16))
 
 
+def test_a_file_of_problems_has_no_split(tmp_path: Path) -> None:
+    record_solutions(tmp_path / "runs", SOLUTIONS, name="solutions", split="test", data="problems.jsonl")
+    assert not any("split" in note for note in examples(tmp_path).notes(16))
+
+
 def test_changed_rollouts_are_another_base(place: Path, tmp_path: Path) -> None:
     run = record_solutions(tmp_path / "runs", SOLUTIONS, name="solutions")
     watcher = Watcher(10)

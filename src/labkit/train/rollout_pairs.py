@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -92,7 +92,7 @@ class RolloutExamples:
         self._seed = seed
         self._counts = len(both), len(found)
         self._measures = num_held_out > 0
-        self._splits = {str(run.manifest["config"]["task"].get("split")) for run in runs}
+        self._splits = {_split(run.manifest["config"]["task"]) for run in runs}
 
     def pairs_at(self, step: int, size: int) -> list[SolutionPair]:
         """The pairs of one optimiser step (counted from 0); the last step of an epoch has what is left."""
@@ -129,6 +129,11 @@ class RolloutExamples:
             f"none of the {num_questions} questions of {', '.join(config.runs)} has both a right and a wrong solution{kept}",
             "give runs with more questions, more rollouts a question, or a model that is right some of the time",
         )
+
+
+def _split(task: Mapping[str, Any]) -> str | None:
+    """The split that a run asked; None where its problems come from a file of GSM8K's form, which is what it is."""
+    return None if task["name"] == "gsm8k" and task.get("data") is not None else task.get("split")
 
 
 def _only_task(runs: Sequence[Run]) -> str:
