@@ -26,6 +26,10 @@ slow:
 exp1-tiny folder="exp1-tiny":
     scripts/exp1_tiny.sh {{ folder }}
 
+# Best-of-N on word problems in small, about a quarter of an hour; `just slow` checks what it finds.
+gsm8k-tiny folder="gsm8k-tiny":
+    scripts/gsm8k_tiny.sh {{ folder }}
+
 smoke:
     labkit perturb --sigma 0.001 --debug --runs-dir "$(mktemp -d)"
 
