@@ -8,7 +8,7 @@ set -euo pipefail
 
 folder=${1:-gsm8k-tiny}
 export LABKIT_RUNS_DIR=runs OMP_NUM_THREADS=1
-items=$(realpath "$(dirname "$0")/../templates/word-problems-goodhart.yaml")
+here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$folder"
 cd "$folder"
 configs=configs/gsm8k-tiny
@@ -25,15 +25,17 @@ while kill -0 $test_pid 2> /dev/null && (("$(num_rows)" < 1500)); do sleep 0.05;
 kill -9 -- -$test_pid
 wait $test_pid || true
 set +m
-echo "killed with $(num_rows) of 4000 rollouts written" | tee killed.txt >&2
+echo "killed with $(num_rows) of 5000 rollouts written" | tee killed.txt >&2
 
 labkit run $configs/evaluation.yaml
 labkit eval --resume word-problems-test --num-rollouts 8 # the first five stay
+cp "$here/gsm8k_arithmetic.py" arithmetic.py
+labkit eval --rerank word-problems-test --reranker arithmetic.py
 
 for checkpoint in final 250; do # items in words that the model knows
-    labkit eval goodhart --model run:word-problems --checkpoint $checkpoint --data "$items" --name "words-$checkpoint"
+    labkit eval goodhart --model run:word-problems --checkpoint $checkpoint --data "$here/../templates/word-problems-goodhart.yaml" --name "words-$checkpoint"
 done
 
 labkit report word-problems-test
-labkit report goodhart-final --against goodhart-250
-labkit report words-final --against words-250
+labkit report goodhart-final --against goodhart-250 --table dbdk --table dbdk_comparison
+labkit report words-final --against words-250 --table dbdk --table dbdk_comparison
