@@ -282,6 +282,8 @@ def test_the_overview_shows_rates_and_no_pass_at_k(tmp_path: Path) -> None:
     (note,) = found.notes
     assert "empty" in note and "no item with both" in note
     assert [table.kind for table in report([], tmp_path, kinds=["dbdk_items"]).tables] == ["dbdk_items"] * 2
+    asked = report([], tmp_path, kinds=["dbdk_comparison"])
+    assert not asked.tables and "labkit report A B" in asked.notes[-1]
     with pytest.raises(RecordError, match="no item with both an explanation and an answer"):
         report(["-empty-"], tmp_path)
 
