@@ -261,7 +261,7 @@ def test_items_may_be_left_out(tmp_path: Path) -> None:
     assert {row["item"] for row in rows_of(found, "dbdk_items")} == {"product", "order"}
     assert all(table.notes[0] == "without hour, sum" for table in found.tables)
     assert table_of(report([], tmp_path, without=["hour"]), "dbdk").rows[0]["num_items"] == 3
-    for without, words in ((["huor"], "no run has an item 'huor'"), (list(FIRST), "nothing is left of a, b")):
+    for without, words in ((["huor"], "no run has an item 'huor'"), (list(FIRST), "nothing is left without")):
         with pytest.raises(ConfigError) as caught:
             named(tmp_path, *runs, without=without)
         assert words in caught.value.message and caught.value.hint
@@ -282,6 +282,8 @@ def test_the_overview_shows_rates_and_no_pass_at_k(tmp_path: Path) -> None:
     (note,) = found.notes
     assert "empty" in note and "no item with both" in note
     assert [table.kind for table in report([], tmp_path, kinds=["dbdk_items"]).tables] == ["dbdk_items"] * 2
+    asked = report([], tmp_path, kinds=["dbdk_comparison"])
+    assert not asked.tables and "labkit report A B" in asked.notes[-1]
     with pytest.raises(RecordError, match="no item with both an explanation and an answer"):
         report(["-empty-"], tmp_path)
 

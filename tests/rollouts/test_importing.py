@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -187,3 +188,19 @@ def test_on_the_command_line(inside: Labkit, tmp_path: Path) -> None:
     ):
         wrong = inside("runs", "import", *arguments)
         assert (wrong.returncode, wrong.stdout) == (2, "") and words in wrong.stderr and "Traceback" not in wrong.stderr
+
+
+def test_importing_and_reporting_load_no_model_library(tmp_path: Path) -> None:
+    save_published(tmp_path / "r.json", published(GOOD))
+    code = (
+        "import sys\n"
+        "from labkit.cli.main import main\n"
+        "try:\n    main()\n"
+        "except SystemExit as stop:\n    assert not stop.code\n"
+        "late = {'torch', 'transformers', 'datasets', 'vllm', 'scipy.stats'} & set(sys.modules)\n"
+        "assert not late, late\n"
+    )
+    for arguments in (["runs", "import", "r.json", "--as", "goodhart"], ["report"], ["runs", "list"]):
+        subprocess.run(
+            [sys.executable, "-c", code, *arguments], cwd=tmp_path, check=True, capture_output=True, timeout=60
+        )

@@ -17,9 +17,9 @@ from labkit.errors import ConfigError, RecordError
 from labkit.record.catalog import find_runs, run_paths
 from labkit.record.run import Run, open_run
 from labkit.report.checks import CHECKS_KIND, checks_notes, checks_table
+from labkit.report.goodhart.kinds import COMPARISON_KIND, ITEM_TESTS_KIND, is_goodhart_run, refuse_unused_options
 from labkit.report.goodhart.kinds import DETAILS as GOODHART_DETAILS
 from labkit.report.goodhart.kinds import KINDS as GOODHART_KINDS
-from labkit.report.goodhart.kinds import is_goodhart_run
 from labkit.report.naming import unless_damaged
 from labkit.report.table import Table
 from labkit.report.training import training_row, training_table
@@ -226,7 +226,7 @@ def _named(runs: Sequence[Run], asked: _Asked) -> Report:
     for run in runs:
         by_sort.add(run)
     tables = []
-    _refuse_options_without_goodhart(asked, by_sort.goodhart, runs)
+    refuse_unused_options(by_sort.goodhart, asked.against, asked.without, runs)
     if by_sort.goodhart:
         from labkit.report.goodhart.tables import named_tables
 
@@ -262,13 +262,15 @@ def _overview(asked: _Asked) -> Report:
         if (run := unless_damaged(open_run, path, path.name, notes)) is not None:
             by_sort.add(run)
     tables = []
-    _refuse_options_without_goodhart(asked, by_sort.goodhart, ())
+    refuse_unused_options(by_sort.goodhart, asked.against, asked.without)
     if by_sort.goodhart and any(map(asked.wants_at_a_glance, GOODHART_KINDS)):
         from labkit.report.goodhart.tables import grouped_tables as goodhart_tables
 
         tables += goodhart_tables(
             by_sort.goodhart, asked.wants_at_a_glance, notes, without=asked.without, salvage=asked.salvage
         )
+    if {COMPARISON_KIND, ITEM_TESTS_KIND} & set(asked.kinds):
+        notes.append("which runs are compared must be said: labkit report A B, or labkit report B --against A")
     if asked.ks or (by_sort.sweeps and asked.wants("pass_at_k", *CANDIDATE_KINDS)):
         from labkit.report.sweeps import grouped_tables
 
@@ -292,20 +294,6 @@ def _overview(asked: _Asked) -> Report:
         matrices = unless_damaged(cka, by_sort.extractions, "CKA", notes)
         tables += experiment_tables(found, runs, asked.world, matrices)
     return Report(tables, notes)
-
-
-def _refuse_options_without_goodhart(asked: _Asked, goodhart: Sequence[Run], named: Sequence[Run]) -> None:
-    """Refuse options that only tables of Goodhart runs know, where there is none, or one beside other runs."""
-    if asked.without and not goodhart:
-        raise ConfigError("--without leaves out items of goodhart runs, and there are none here", "leave it out")
-    if asked.against:
-        others = [run for run in (*named, *asked.against) if not is_goodhart_run(run)]
-        if others:
-            raise ConfigError(
-                f"--against compares goodhart runs: there is no comparison of runs like {others[0].id} "
-                f"(labkit {others[0].command}) yet",
-                "leave it out",
-            )
 
 
 def _checks_of_all(runs: Sequence[Run], asked: _Asked, notes: list[str]) -> list[Table]:
