@@ -153,7 +153,8 @@ def wording(texts: list[str]) -> FloatArray:
     sums = np.concatenate(([0.0], np.cumsum(scores), [0.0]))
     sums[-1] = sums[-2]
     totals = sums[ends] - sums[ends - lengths]
-    return np.where(lengths > 1, totals / np.maximum(lengths - 1, 1), np.nan)
+    # Rounded, because a difference of sums remembers its place: equal texts must be ties.
+    return np.where(lengths > 1, np.round(totals / np.maximum(lengths - 1, 1), 6), np.nan)
 
 
 def strangest(values: FloatArray, groups: Groups) -> Stretch | None:
