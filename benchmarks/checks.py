@@ -1,6 +1,6 @@
 """How often the checks cry wolf over honest runs, how often they find what was planted, and how long they take.
 
-`--seeds 20` plants each contamination into a run of each of so many seeds; `--speed` measures the time alone.
+`--seeds 20` plants each contamination into runs of so many seeds; `--only speed` measures the time alone.
 """
 
 from __future__ import annotations
@@ -21,14 +21,18 @@ from rich.console import Console
 from rich.table import Table
 
 from labkit.models.engines import Engines
+from labkit.record.identity import Arm, draw_seed
+from labkit.record.rows import Rollout, RowWriter, Verdict, VerdictWriter
 from labkit.record.run import Run, open_run
-from labkit.rollouts.checks import check_run
+from labkit.rollouts.checks import check_rows, check_run, subject_of
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
 from contaminated_runs import PLANTS, evaluate, save_noisy_copy, save_problems, save_talker
 from eval_worlds import save_city_model, save_world
+from recorded_runs import new_run
 
+WORDS = "so she then has gives takes the of pens boxes and makes 12 48 6 in all = + * because each day"
 BUILTIN = {"model__id": "builtin:countdown-tiny", "task__name": "countdown", "task__preset": "short"}
 
 
@@ -45,7 +49,7 @@ def settings(folder: Path, num_prompts: int) -> dict[str, dict[str, Any]]:
         "countdown": {
             **BUILTIN,
             "task__num_prompts": num_prompts,
-            "other": {"model__id": str(save_noisy_copy(folder / "noisy", sigma=0.03))},
+            "other": {"model__id": str(save_noisy_copy(folder / "noisy", sigma=0.05))},
         },
         "gsm8k form": {**gsm8k, "model__id": str(talker), "other": {"model__id": str(other)}},
         "gsm8k form, plain": {
@@ -103,7 +107,7 @@ def false_alarms(folder: Path, num_seeds: int) -> Table:
 def detections(folder: Path, num_seeds: int) -> Table:
     table = Table("task", *PLANTS)
     engines = Engines()
-    for name, given in settings(folder, 96).items():
+    for name, given in settings(folder, 120).items():
         values = {key: value for key, value in given.items() if key != "other"}
         found: Counter[str] = Counter()
         planted: Counter[str] = Counter()
@@ -127,18 +131,57 @@ def detections(folder: Path, num_seeds: int) -> Table:
     return table
 
 
-def speed(folder: Path) -> Table:
-    """The checks of 1,319 prompts with 16 candidates, reading included."""
-    from speed_of_checks import big_run
+def big_run(runs_dir: Path, num_prompts: int = 1319, num_rollouts: int = 16) -> Run:
+    """A run of GSM8K's size with solutions of about 200 characters."""
+    generator, arm = np.random.default_rng(0), Arm("temperature", 0.7)
+    run = new_run(runs_dir, {arm: ["+" * num_rollouts] * num_prompts}, seed=42, base={}, score={})
+    names = [f"p{number}" for number in range(num_prompts)]
+    questions = [
+        f"Ann has {number} boxes of 12 pens and gives 6 away. How many has she left?" for number in range(num_prompts)
+    ]
+    run.add_prompts(
+        [
+            {"id": name, "messages": [{"role": "user", "content": text}], "prefill": ""}
+            for name, text in zip(names, questions, strict=True)
+        ]
+    )
+    words = WORDS.split()
+    rows, verdicts = RowWriter(run.rows_dir, 1), VerdictWriter(run.scores_path(run.score_hash))
+    for index in range(num_rollouts):
+        made = []
+        for name in names:
+            text = " ".join(generator.choice(words, int(generator.integers(30, 70)))) + "\n#### 42"
+            seed = draw_seed(42, "rollout", name, index)
+            made.append(
+                Rollout(
+                    name, arm.key, index, 1, seed, text, "stop", 30, 60, 0.1, logprob=-float(generator.exponential(40))
+                )
+            )
+        rows.append(made)
+        verdicts.append(
+            Verdict(row.prompt, row.arm, index, 1, bool(generator.random() < 0.4), 0.0, "42", "hash") for row in made
+        )
+    rows.close()
+    verdicts.close()
+    run.note("start", attempt=1)
+    run.finish({"arms": []}, owed=0, num_asked=run.ask().num_rollouts)
+    return run
 
+
+def speed(folder: Path, _num_seeds: int) -> Table:
+    """The checks of 1,319 prompts with 16 candidates."""
     run = big_run(folder / "runs")
-    times = []
+    reading, checking = [], []
     for _ in range(5):
         began = time.perf_counter()
-        check_run(run)
-        times.append(time.perf_counter() - began)
-    table = Table("what", "seconds", "target")
-    table.add_row("checks of 21,104 rollouts, reading included", f"{statistics.median(times):.2f}", "0.5")
+        subject = subject_of(run)
+        read = time.perf_counter()
+        check_rows(subject)
+        reading.append(read - began)
+        checking.append(time.perf_counter() - read)
+    table = Table("21,104 rollouts", "seconds", "target")
+    table.add_row("reading the record", f"{statistics.median(reading):.2f}", "")
+    table.add_row("checks", f"{statistics.median(checking):.2f}", "0.5")
     return table
 
 
@@ -149,7 +192,7 @@ def main() -> None:
     asked = parser.parse_args()
     console = Console(width=160)
     with tempfile.TemporaryDirectory() as folder:
-        for name, make in (("honest", false_alarms), ("planted", detections)):
+        for name, make in (("honest", false_alarms), ("planted", detections), ("speed", speed)):
             if asked.only in (None, name):
                 (Path(folder) / name).mkdir()
                 console.print(make(Path(folder) / name, asked.seeds))

@@ -98,7 +98,12 @@ def _say_what_would_be_done(resolved: Resolved[Any], asked: Asked, run: Run | No
     found = estimate(resolved, say, run)
     if asked.json:
         print(json.dumps(found, ensure_ascii=False))
+        _refuse_full_disk(found)
         return
+    first = found["first_prompt"]
+    say(f"  first prompt: {first['text']!r}")
+    say(f"  its tokens: {first['token_ids']} ({found['num_bos_tokens']} of them begin a text)")
+    say(f"  tokens that end a rollout: {found['end_of_turn_ids']}; the template's own: {found['template_end_id']}")
     for arm in found["arms"]:
         say(f"  {arm['key']:<24} {found['num_prompts']} prompts x {arm['num_rollouts']} rollouts, {arm['owed']} owed")
     say(
@@ -106,3 +111,15 @@ def _say_what_would_be_done(resolved: Resolved[Any], asked: Asked, run: Run | No
         f"about {found['duration_s']:.0f} s (probed {found['probe_rollouts']} rollouts; loading took {found['load_s']:.1f} s). "
         "Nothing was written."
     )
+    _refuse_full_disk(found)
+
+
+def _refuse_full_disk(found: dict[str, Any]) -> None:
+    from labkit.errors import MachineError
+
+    if found["num_bytes"] > found["free_bytes"]:
+        need, free = (found[key] / 1e6 for key in ("num_bytes", "free_bytes"))
+        raise MachineError(
+            f"the disk is too small: the run needs about {need:,.0f} MB, {free:,.0f} MB are free",
+            "name another disk with --runs-dir",
+        )

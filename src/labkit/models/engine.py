@@ -68,7 +68,7 @@ class Engine(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """For the record: `device`, `dtype`, `num_parameters`, `end_of_turn_ids`, `context_length`, `chat_template`,
-        `unknown_token_id`."""
+        `unknown_token_id`, `bos_token_id`, `template_end_id` (what the template ends the assistant's turn with)."""
         ...
 
     def encode(self, prompt: Prompt) -> EncodedPrompt:

@@ -69,7 +69,21 @@ class TorchEngine:
             "context_length": self._context_length(),
             "chat_template": str(self.tokenizer.chat_template),
             "unknown_token_id": self.tokenizer.unk_token_id,
+            "bos_token_id": self.tokenizer.bos_token_id,
+            "template_end_id": self._template_end_id(),
         }
+
+    def _template_end_id(self) -> int | None:
+        """The special token that the template writes after what the assistant said; None where it writes none."""
+        said = "labkit"
+        turns = [{"role": "user", "content": said}, {"role": "assistant", "content": said}]
+        try:
+            text = str(self.tokenizer.apply_chat_template(turns, tokenize=False))
+        except Exception:  # templates are programs of the model's author and raise what they like
+            return None
+        behind = self.tokenizer(text.rpartition(said)[2], add_special_tokens=False)["input_ids"]
+        special = set(self.tokenizer.all_special_ids) | set(getattr(self.tokenizer, "added_tokens_decoder", {}))
+        return next((int(token) for token in behind if token in special), None)
 
     def encode(self, prompt: Prompt) -> EncodedPrompt:
         """The prompt through the chat template, with its prefill; no token is added beyond what the template writes.

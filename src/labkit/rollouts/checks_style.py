@@ -7,8 +7,9 @@ chance. Where a prompt has one rollout only, it is compared with the prompts tha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -23,10 +24,14 @@ LEAST_ROWS = 10
 """Rows of the shortest stretch that is looked at."""
 LEAST_SHARE = 0.025
 """The same as a share of the arm's rows."""
-THRESHOLD = 5.5
-"""Standard errors by which a stretch must differ: over all places, lengths and traits about one arm in 3,000 does by chance."""
+ALONE = 5.5
+"""Standard errors by which a stretch must differ in one trait: among 9,000 simulated runs none did."""
+TOGETHER = 4.9
+"""The same where two traits differ at the same place; honest rows do so in one trait in one run of a thousand."""
 _LEAST_STRATUM = 20
-_READ_BYTES = 256
+_MOST_ALIKE = 0.9
+"""Share of one value above which the others are too rare for sums of them to be normal, unless prompts have several rows."""
+_READ_BYTES = 128
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -41,6 +46,11 @@ class Stretch:
     z: float
     """Standard errors from what is expected."""
 
+    def overlaps(self, other: Stretch) -> bool:
+        """Whether half of the shorter one lies in the other."""
+        shared = min(self.end, other.end) - max(self.start, other.start)
+        return 2 * shared >= min(self.end - self.start, other.end - other.start)
+
 
 def style_findings(subject: Subject) -> Iterator[Finding]:
     """Stretches of rows unlike the rest, one finding an arm."""
@@ -50,12 +60,16 @@ def style_findings(subject: Subject) -> Iterator[Finding]:
         if rows.height < 4 * LEAST_ROWS:
             continue
         groups = _groups(rows, openings, arm)
-        found = {}
-        for name, values in traits(rows).items():
-            if (stretch := strangest(values, groups)) and abs(stretch.z) >= THRESHOLD:
-                found[name] = stretch
-        if found:
+        strange = {name: strangest(values, groups) for name, values in traits(rows).items()}
+        found = {name: stretch for name, stretch in strange.items() if stretch and abs(stretch.z) >= TOGETHER}
+        if _is_enough(list(found.values())):
             yield _finding(arm, rows, found, certain=groups.is_by_prompt)
+
+
+def _is_enough(found: Sequence[Stretch]) -> bool:
+    if any(abs(stretch.z) >= ALONE for stretch in found):
+        return True
+    return any(one.overlaps(other) for one, other in combinations(found, 2))
 
 
 def _finding(arm: Arm, rows: pl.DataFrame, found: dict[str, Stretch], *, certain: bool) -> Finding:
@@ -124,7 +138,7 @@ def traits(rows: pl.DataFrame) -> dict[str, FloatArray]:
 
 
 def wording(texts: list[str]) -> FloatArray:
-    """(n,) mean log-frequency of a text's neighbouring bytes among those of all texts, from its first 256 bytes on."""
+    """(n,) mean log-frequency of a text's neighbouring bytes among those of all texts, of its first 128 bytes."""
     encoded = [text.encode(errors="replace")[:_READ_BYTES] for text in texts]
     data = np.frombuffer(b"".join(encoded), dtype=np.uint8).astype(np.int32)
     lengths = np.array([len(text) for text in encoded], dtype=np.int64)
@@ -139,7 +153,8 @@ def wording(texts: list[str]) -> FloatArray:
     sums = np.concatenate(([0.0], np.cumsum(scores), [0.0]))
     sums[-1] = sums[-2]
     totals = sums[ends] - sums[ends - lengths]
-    return np.where(lengths > 1, totals / np.maximum(lengths - 1, 1), np.nan)
+    # Rounded, because a difference of sums remembers its place: equal texts must be ties.
+    return np.where(lengths > 1, np.round(totals / np.maximum(lengths - 1, 1), 6), np.nan)
 
 
 def strangest(values: FloatArray, groups: Groups) -> Stretch | None:
@@ -152,6 +167,8 @@ def strangest(values: FloatArray, groups: Groups) -> Stretch | None:
     """
     known = np.flatnonzero(np.isfinite(values))
     if len(known) < 4 * LEAST_ROWS or values[known].min() == values[known].max():
+        return None
+    if not groups.is_by_prompt and _share_of_mode(values[known]) > _MOST_ALIKE:
         return None
     residuals, variances = _residuals(values[known], groups, known)
     if not variances.any():
@@ -168,6 +185,10 @@ def strangest(values: FloatArray, groups: Groups) -> Stretch | None:
             best = Stretch(int(known[starts[at]]), int(known[starts[at] + width - 1]) + 1, float(z[at]))
         width = int(width * 1.4) + 1
     return best
+
+
+def _share_of_mode(values: FloatArray) -> float:
+    return float(np.unique(values, return_counts=True)[1].max() / len(values))
 
 
 def _residuals(values: FloatArray, groups: Groups, known: IntArray) -> tuple[FloatArray, FloatArray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ LEAST_SCATTERED = 10
 """Prompts that share a text, none of which is next to the other."""
 LEAST_LEAKED_CHARS = 10
 _READ_CHARS = 600
+_WORD = re.compile("[a-zA-Z0-9]+")
 
 
 def text_findings(subject: Subject) -> Iterator[Finding]:
@@ -100,12 +102,13 @@ def _leaks(subject: Subject) -> Iterator[Finding]:
     with words that end every prompt, or to go on with the template's own words, is not a model's doing."""
     endings = {line["id"]: _ending(line) for line in subject.prompts}
     behind = {line["id"]: _packed(subject.answer_start + line.get("prefill", "")) for line in subject.prompts}
+    lasts = {name: "".join(_WORD.findall(ending)[-1:])[-3:] for name, (ending, _) in endings.items()}
     shared = _shared_ending([ending for ending, _ in endings.values()])
     leaked, restated = [], 0
     for row, (prompt, text, error) in enumerate(subject.newest.select("prompt", "text", "error").iter_rows()):
-        if error:
-            continue
         ending, starts = endings[prompt]
+        if error or lasts[prompt] not in text[: 2 * _READ_CHARS]:  # quick, and true of most
+            continue
         begin = _packed(text[: 2 * _READ_CHARS])
         length = _repeated(ending, begin)
         goes_on = _repeated(ending + behind[prompt], begin) - len(behind[prompt]) if len(behind[prompt]) >= 4 else 0

@@ -15,6 +15,7 @@ from labkit.models.engines import Engines
 from labkit.models.folder import ModelFolder, find_model
 from labkit.record.identity import Arm
 from labkit.record.run import Ask
+from labkit.rollouts.asking import refuse_two_beginnings, unstopped_text
 from labkit.rollouts.plan import Batch, Done, TokenLimit, owed_batches
 from labkit.tasks.base import EvaluatedTask, Prompt, Task
 from labkit.tasks.countdown.presets import DEFAULT_PRESET
@@ -115,6 +116,10 @@ def prepare(
         say(f"encoding {len(joined):,} prompts")
     encoded = [engine.encode(prompt) for prompt in joined.values()]
     _check_text_is_known(task, encoded, engine, say)
+    about = engine.describe()
+    refuse_two_beginnings(encoded, about, folder.name)
+    if unstopped := unstopped_text(about):
+        say(unstopped)
     max_new_tokens = _max_new_tokens(config, task, folder)
     return Experiment(
         config=config,
@@ -128,7 +133,7 @@ def prepare(
         score={"scorer": task.scorer, "golds": task.data_fingerprint},
         parents=folder.parents(),
         lineage=lineage,
-        doubts=doubts,
+        doubts=[*doubts, *([unstopped] if unstopped else [])],
         checkpoint=folder.checkpoint,
     )
 
