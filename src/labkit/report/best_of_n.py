@@ -127,7 +127,7 @@ def _common_rankings(pooled: Pool) -> tuple[list[Selector], list[str]]:
             notes.append(f"{name} is left out: it is not one and the same ranking in every run")
             continue
         selectors.append(ranked(name, f"{name} (ranking)" if name in _OWN else name))
-        if trained := sum(ranking.about.get("trained_on", 0) for ranking in found):
+        if trained := max(ranking.about.get("trained_on", 0) for ranking in found):
             notes.append(
                 f"{name} was trained on {trained} of these questions: how it does here says nothing of new ones"
             )
