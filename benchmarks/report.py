@@ -3,7 +3,8 @@ thousands of runs.
 
     python benchmarks/report.py [--num-rollouts 1000000] [--num-runs 5000] [--num-problems 1319] [--only candidates]
 
-Prints a line a command: median seconds of five cold processes, of which start-up (`--help`), and peak memory.
+Prints a line a command: median seconds of five cold processes, of which start-up (`--help`), seconds of processor time, which a
+busy machine changes less, and peak memory.
 """
 
 from __future__ import annotations
@@ -192,31 +193,35 @@ def make_run(
 
 def measure(name: str, arguments: list[str], runs_dir: Path) -> None:
     """Time a command in five fresh processes and print the median."""
-    starts, totals, peaks = [], [], []
+    starts, totals, busy, peaks = [], [], [], []
     for _ in range(5):
         starts.append(timed(["--help"])[0])
-        seconds, peak = timed([*arguments, "--runs-dir", str(runs_dir), "--json"])
+        seconds, cpu_s, peak = timed([*arguments, "--runs-dir", str(runs_dir), "--json"])
         totals.append(seconds)
+        busy.append(cpu_s)
         peaks.append(peak)
     line = {
         "command": name,
         "median_s": round(statistics.median(totals), 3),
+        "cpu_s": round(statistics.median(busy), 3),
         "startup_s": round(statistics.median(starts), 3),
         "peak_mib": round(max(peaks) / 2**20),
     }
     print(json.dumps(line))
 
 
-def timed(arguments: list[str]) -> tuple[float, int]:
-    """Wall seconds and peak bytes of one labkit process."""
+def timed(arguments: list[str]) -> tuple[float, float, int]:
+    """Wall seconds, processor seconds and peak bytes of one labkit process."""
     began = time.perf_counter()
     code = "from labkit.cli.main import main; main()"
-    process = subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"labkit {' '.join(arguments)} failed")
     unit = 1 if sys.platform == "darwin" else 1024
-    return time.perf_counter() - began, usage.ru_maxrss * unit
+    return time.perf_counter() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit
 
 
 if __name__ == "__main__":

@@ -57,6 +57,7 @@ def test_a_constant_reranker_is_chance_and_a_perfect_one_is_pass_at_k_exactly(tm
         if k < N:
             assert row(found, "oracle", k)["accuracy"] == pass_at_k.rows[0][f"pass@{k}"]
     assert (row(found, "constant")["vs_random"], row(found, "constant")["vs_random_p"]) == (0.0, 1.0)
+    assert row(found, "constant")["vs_random_low"] is None  # every problem agrees, which says nothing of others
     assert "does as chance on every one of 90 prompts" in note(found, "constant")
     assert "p < 1e-11 by sign flips, < 1e-11 by Holm" in note(found, "perfect")
     assert (row(found, "perfect")["efficiency"], row(found, "perfect")["auc"]) == (1.0, 1.0)

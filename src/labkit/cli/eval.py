@@ -33,10 +33,10 @@ _SHARED = (*TASK_FLAGS, *MODEL_FLAGS, *CHECKPOINT_FLAGS, *GENERATION_FLAGS, *RUN
 FLAGS = [
     Flag("--temperature", "temperature", float, "0 decodes greedily.  [0; gsm8k: 0.7; goodhart: 0.3]"),
     Flag("--num-rollouts", "num_rollouts", int, "Rollouts a prompt, above temperature 0.  [1; gsm8k, goodhart: 5]"),
+    Flag("--rescore", "rescore", str, "Score a run's rollouts again, with --data by other golds; needs no model."),
     Flag("--evaluation", "task.evaluations", str, "A data set of the world; repeatable.  [all 15]", repeatable=True),
     Flag("--data", "task.data", Path, "Folder of the world, or file of problems.  [data/world; gsm8k: the hub's]"),
     Flag("--num-prompts", "task.num_prompts", int, "Prompts, of each evaluation.  [countdown: 128; world: 10000; else all]"),
-    Flag("--rescore", "rescore", str, "Score a run's rollouts again, with --data by other golds; needs no model."),
     Flag("--reranker", "rerankers", str, "Scores rollouts: run:NAME, folder, hub id, Python file; repeatable.", repeatable=True),
     Flag("--rerank", "rerank", str, "Let --reranker score a finished run; loads no other model.  RUN: name, path, or last."),
     *(flag for flag in _SHARED if flag.option not in _ELSEWHERE),
@@ -58,9 +58,6 @@ def register(app: typer.Typer) -> None:
 
 
 def _eval(asked: Asked) -> None:
-    from labkit.cli.sweep import run_rollouts
-    from labkit.config.commands import EvalConfig
-
     if "rescore" in asked.values:
         from labkit.cli.rescore import rescore_run
 
@@ -71,6 +68,9 @@ def _eval(asked: Asked) -> None:
 
         rerank(asked, show=_print_table)
         return
+    from labkit.cli.sweep import run_rollouts
+    from labkit.config.commands import EvalConfig
+
     _refuse_no_task(asked)
     run_rollouts(EvalConfig, asked, debug=_debug, show=_print_table)
 

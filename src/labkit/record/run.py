@@ -7,9 +7,9 @@ Layout (every file is optional but `run.json`):
     events.jsonl   attempts, later asks, warnings, signals, finish
     prompts.jsonl  one line a prompt, in the order in which batches take them
     metrics.jsonl  one line a logged training step
+    golds/         golds of a score hash, where they are others than those of the prompts
     rows/          rollouts, a segment for each attempt
     scores/        verdicts, a file for each score hash
-    golds/         golds of a score hash, where they are others than those of the prompts
     rankings/      scores of rerankers, a file for each of them
     result.json    counts and metrics at the last completion
     rows.parquet   rows and verdicts after compaction
@@ -138,6 +138,10 @@ class Run:
     def artifacts_dir(self) -> Path:
         return self.path / "artifacts"
 
+    def golds_path(self, score_hash: str) -> Path:
+        """The golds of these verdicts, where they are others than the prompts hold."""
+        return self.path / "golds" / f"{score_hash}.jsonl"
+
     @property
     def prompts_path(self) -> Path:
         return self.path / "prompts.jsonl"
@@ -160,10 +164,6 @@ class Run:
 
     def scores_path(self, score_hash: str) -> Path:
         return self.path / "scores" / f"{score_hash}.jsonl"
-
-    def golds_path(self, score_hash: str) -> Path:
-        """The golds of these verdicts, where they are others than the prompts hold."""
-        return self.path / "golds" / f"{score_hash}.jsonl"
 
     def ranking_path(self, ranking_hash: str) -> Path:
         return self.path / "rankings" / f"{ranking_hash}.jsonl"

@@ -127,7 +127,7 @@ def _common_rankings(pooled: Pool) -> tuple[list[Selector], list[str]]:
             notes.append(f"{name} is left out: it is not one and the same ranking in every run")
             continue
         selectors.append(ranked(name, f"{name} (ranking)" if name in _OWN else name))
-        if trained := sum(ranking.about.get("trained_on", 0) for ranking in found):
+        if trained := max(ranking.about.get("trained_on", 0) for ranking in found):
             notes.append(
                 f"{name} was trained on {trained} of these questions: how it does here says nothing of new ones"
             )
@@ -199,13 +199,9 @@ def _compare(arm: _Arm, name: str, base: str) -> _Comparison:
     ours, theirs = arm.values[name][:, -1], arm.values[base][:, -1]
     found = paired_difference(theirs, ours)
     row = next(row for row in arm.rows if (row["reranker"], row["k"]) == (name, arm.ks[-1]))
-    row |= {
-        f"vs_{base}": found.value,
-        f"vs_{base}_low": found.low,
-        f"vs_{base}_high": found.high,
-        f"vs_{base}_p": found.p_value,
-        f"vs_{base}_mde": found.mde,
-    }
+    row |= {f"vs_{base}": found.value, f"vs_{base}_p": found.p_value, f"vs_{base}_mde": found.mde}
+    if found.standard_error > 1e-12:  # where all prompts agree there is no spread to learn from
+        row |= {f"vs_{base}_low": found.low, f"vs_{base}_high": found.high}
     return _Comparison(arm.key, name, base, found, (float(theirs.mean()), float(ours.mean())), row)
 
 
