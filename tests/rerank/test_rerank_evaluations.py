@@ -62,6 +62,7 @@ def test_an_evaluation_is_done_when_it_is_ranked(inside: Labkit, given: Sequence
     more = inside("eval", "--resume", "last", "--reranker", "other.py")
     assert more.returncode == 0, more.stderr
     assert num_scored(run) == {"mine.py": 24, "./energy": 24, "other.py": 24}
+    assert "24 scored, 0 without a score, 0 owed" in inside("runs", "show", run.id).stdout
     assert inside("runs", "compact", run.id).returncode == 0
     again = inside("eval", "--rerank", "last")
     assert again.returncode == 0 and "to score" not in again.stderr
