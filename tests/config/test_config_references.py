@@ -47,6 +47,15 @@ WORLD = {"task__name": "world", "task__data": "data/./world"}
             [("model.id", "run", "pt1"), ("examples.path", "path", "data/world/ftwb1-1")],
         ),
         ("data", {"cities__source": "mine.csv"}, [("cities.source", "path", "mine.csv")]),
+        (
+            "eval", {"rerankers": ["run:verifier", "mine.py", "./models/e", "org/e"]},
+            [("rerankers", "run", "verifier"), ("rerankers", "path", "mine.py"), ("rerankers", "path", "models/e")],
+        ),
+        (
+            "train",
+            {"model__id": "org/m", "method": "energy", "examples__name": "rollouts", "examples__runs": ["one", "./runs/eval/x"]},
+            [("examples.runs", "rollouts", "one"), ("examples.runs", "path", "runs/eval/x")],
+        ),
     ],
 )  # fmt: skip
 def test_what_is_needed(command: str, values: dict[str, Any], expected: list[tuple[str, str, str]]) -> None:
@@ -60,6 +69,8 @@ def test_what_is_made() -> None:
     (run,) = made_by(config("train", name="pt1", **training))
     assert (run.kind, run.name, run.runs_dir) == ("run", "pt1", "runs")
     assert made_by(config("train", **training)) == made_by(config("eval")) == []
+    (rollouts,) = made_by(config("eval", name="solutions"))
+    assert (rollouts.kind, rollouts.name) == ("rollouts", "solutions")
 
 
 def test_who_makes_what() -> None:

@@ -79,3 +79,19 @@ def test_only_the_manifests_own_digest_counts(item: Item) -> None:
     Path("runs/eval/20260101-not-yet").mkdir()
     assert runs_that_asked(Path("runs"), "eval", {item.digest}) == {}
     assert list(runs_that_asked(Path("runs"), "eval", {"1" * 16})) == ["1" * 16]
+
+
+def test_a_ranking_counts_only_by_the_verifier_that_its_name_means_now(item: Item) -> None:
+    write_config(Path("ranked.yaml"), EVAL | {"rerankers": ["run:verifier"]})
+    (ranked,) = items_of(Path("ranked.yaml"))
+    trainings = sorted((record_training_of("verifier") for _ in range(2)), key=lambda run: run.id)
+    by_old = record(ranked, done=True, parents=[{"run": trainings[0].id, "role": "reranker", "hash": ""}])
+    assert look_up([ranked])[0].state == "absent"
+    by_new = record(ranked, done=True, parents=[{"run": trainings[1].id, "role": "reranker", "hash": ""}])
+    assert (look_up([ranked])[0].state, look_up([ranked])[0].run) == ("done", by_new.path)
+    assert by_old.path != by_new.path
+
+
+def record_training_of(name: str) -> Run:
+    """A finished training of a name."""
+    return record_run(Path("runs"), {}, command="train", slug=name, name=name)

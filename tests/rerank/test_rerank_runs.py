@@ -18,7 +18,7 @@ from tiny_models import save_classifier, save_model
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig, BertForSequenceClassification
 
 from labkit.errors import ConfigError, InputError, RecordError
-from labkit.models.energy import PLAIN_TEMPLATE
+from labkit.models.energy import PLAIN_TEMPLATE, Pair, PairEncoder, PairForm, batches_by_tokens
 from labkit.record.files import LineFile
 from labkit.record.rankings import read_rankings
 from labkit.record.run import Run
@@ -241,7 +241,8 @@ def test_a_function_of_the_users(tmp_path: Path) -> None:
     [
         ("def scores(pairs):\n    return [1.0]\n", "gave 1 numbers for 4 pairs"),
         ("def scores(pairs):\n    return 1 / 0\n", "ZeroDivisionError"),
-        ("def score(q, s):\n    return 'low'\n", "'low' is no number"),
+        ("def score(q, s):\n    return '1.5'\n", "'1.5' is no number"),
+        ("def score(q, s):\n    pass\n", "None is no number"),
         ("def score(q, s):\n    return 1.5\n", "the same score, 1.5"),
         ("def score(q, s):\n    return len(q)\n", "judges questions only"),
     ],
@@ -300,3 +301,24 @@ def test_a_run_that_is_not_done_is_refused(tmp_path: Path, classifier: Path) -> 
     run = record_solutions(tmp_path, PAIRS, done=False)
     with pytest.raises(RecordError, match="is not done"):
         ranked(run, classifier)
+
+
+def test_cutting_leaves_the_tokenizer_as_it_was(classifier: Path, tmp_path: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(classifier)
+    encoder = PairEncoder(tokenizer, PairForm(PLAIN_TEMPLATE), max_length=8)
+    (whole,) = encoder.encode([Pair("1 + 1", "2")])
+    (cut,) = encoder.encode([Pair("1 + 2 + 3 + 4 + 5", "6 + 7")])
+    assert not whole.is_cut and cut.is_cut
+    assert tokenizer.convert_ids_to_tokens(cut.token_ids) == ["3", "+", "4", "+", "5", "6", "+", "7"]
+    tokenizer.save_pretrained(tmp_path / "saved")
+    assert json.loads((tmp_path / "saved" / "tokenizer.json").read_text())["truncation"] is None
+
+
+def test_a_question_that_names_the_other_part_is_joined_as_it_stands(classifier: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(classifier)
+    encoder = PairEncoder(tokenizer, PairForm("{solution} = {question}"), max_length=64)
+    (row,) = encoder.encode([Pair("1 + 1", "2 - 3")])
+    assert tokenizer.convert_ids_to_tokens(row.token_ids) == ["2", "-", "3", "=", "1", "+", "1"]
+    rows = encoder.encode([Pair("{solution} 1", "2")])
+    assert tokenizer.convert_ids_to_tokens(rows[0].token_ids)[0] == "2"
+    assert [list(batch) for batch in batches_by_tokens([3, 9, 1, 4, 4], limit=8)] == [[1], [3, 4], [0, 2]]

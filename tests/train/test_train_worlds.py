@@ -25,7 +25,7 @@ from labkit.models.training_run import checkpoints_dir
 from labkit.record.files import iterate_json_lines
 from labkit.record.run import Run
 from labkit.tasks.base import Prompt
-from labkit.train import sft
+from labkit.train import trainer
 from labkit.train.dataset import CityQuestions
 from labkit.train.session import final_model_dir, resume, start
 
@@ -221,7 +221,7 @@ def test_a_short_step_counts_its_own_tokens_only(world: Path, tmp_path: Path) ->
 def test_processes_that_read_rows_change_nothing(
     whole: Run, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sft, "_num_workers", lambda config, device: 2)
+    monkeypatch.setattr(trainer, "_num_workers", lambda config, device: 2)
     before = multiprocessing.get_start_method()
     multiprocessing.set_start_method("spawn", force=True)
     try:

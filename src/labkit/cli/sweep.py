@@ -43,13 +43,18 @@ def run_rollouts(
     run = resumed_run(asked, schema.model_fields["command"].default)
     resolved = resolve_asked(schema, asked, debug=debug, resumed=run)
     refuse_default_model(resolved)
+    config = resolved.config
+    rerankers = []
+    if references := getattr(config, "rerankers", ()):
+        from labkit.rerank.finding import find_rerankers
+
+        rerankers = find_rerankers(references, config.runs_dir, config.model.device)
     if asked.dry_run:
         _say_what_would_be_done(resolved, asked, run)
         return
     # torch and transformers take seconds to import: everything that can be refused has been by now.
     say(f"loading {resolved.config.model.id}")
     from labkit.cli.progress import SweepProgress
-    from labkit.rerank.finding import find_rerankers
     from labkit.rerank.session import Ranker
     from labkit.rollouts.experiment import prepare
     from labkit.rollouts.session import resume, start
@@ -60,8 +65,6 @@ def run_rollouts(
         said.append(text)
         say(text)
 
-    config = resolved.config
-    rerankers = find_rerankers(getattr(config, "rerankers", ()), config.runs_dir, config.model.device)
     with SweepProgress() as progress:
         ranker = Ranker(rerankers, progress.ranked)
         if run is None:

@@ -71,7 +71,9 @@ def default_form(tokenizer: PreTrainedTokenizerBase) -> PairForm:
 def form_of(folder: ModelFolder, tokenizer: PreTrainedTokenizerBase) -> PairForm:
     """The form that a model was trained with, by its `labkit.json`, else the default."""
     said = folder.settings().get("energy")
-    return default_form(tokenizer) if said is None else PairForm(said["template"], said.get("higher_is_better", False))
+    return (
+        default_form(tokenizer) if said is None else PairForm(said.get("template"), said.get("higher_is_better", False))
+    )
 
 
 class PairEncoder:
@@ -95,6 +97,8 @@ class PairEncoder:
         whole = self._tokenizer(*texts)
         cut = [row for row, ids in enumerate(whole["input_ids"]) if len(ids) > self._max_length]
         short = {row: self._cut(pairs[row]) for row in cut}
+        if cut and self._tokenizer.is_fast:  # it would be saved with the limit of the last call
+            self._tokenizer.backend_tokenizer.no_truncation()
         types = whole.get("token_type_ids")
         return [
             short.get(row) or PairTokens(ids, None if types is None else types[row], False)

@@ -20,10 +20,12 @@ def load_engine(folder: ModelFolder, config: ModelConfig) -> TorchEngine:
     """Load a model and its tokenizer.
 
     Raises:
-        InputError: the tokenizer has no chat template, or the files do not fit together.
+        InputError: it is a classifier, its tokenizer has no chat template, or the files do not fit together.
         MachineError: no such device here, or not enough memory.
     """
     quieten_transformers()
+    if any("SequenceClassification" in name for name in folder.architectures()):
+        raise InputError(f"{folder.name} is a classifier and writes nothing", "it ranks what others write: --reranker")
     tokenizer = load_tokenizer(folder)
     device = choose_device(config.device)
     with loading_errors(folder, device):

@@ -107,11 +107,22 @@ def _result(run: Run, result: Mapping[str, Any]) -> dict[str, str]:
     """Counts and rates of every arm, then whatever else was found; evaluations and probes a line each."""
     try:
         found = dict(_probes(result) if run.command == "extract" else _evaluations(result))
+        ranked = dict(_rankings(result))
     except (KeyError, TypeError, AttributeError) as error:
         raise RecordError(f"{run.result_path} is damaged: {error!r}", "restore it from a copy") from None
     told = ("evaluations", "checkpoints") if found else ()
-    others = {key: value for key, value in result.items() if key not in ("arms", *_BOOKKEEPING, *told)}
-    return _arms(result, graded=not (is_world_run(run) or is_goodhart_run(run))) | found | _leaves(others)
+    others = {key: value for key, value in result.items() if key not in ("arms", "rankings", *_BOOKKEEPING, *told)}
+    return _arms(result, graded=not (is_world_run(run) or is_goodhart_run(run))) | found | ranked | _leaves(others)
+
+
+def _rankings(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for each in result.get("rankings") or ():
+        words = [
+            f"{each['num_scored']} scored",
+            f"{each['num_without_score']} without a score",
+            f"{each['num_owed']} owed",
+        ]
+        yield f"ranking {each['name']}", ", ".join([*words, f"hash {each['hash']}"])
 
 
 def _evaluations(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

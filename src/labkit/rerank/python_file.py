@@ -76,6 +76,8 @@ class PythonReranker:
     def _judged(self, position: int, value: Any) -> Judged:
         if isinstance(value, Exception):
             return self._failed(position, repr(value))
+        if isinstance(value, (str, bytes)):  # which float() would read
+            return self._failed(position, f"{value!r} is no number")
         try:
             return Judged(position, float(value))  # numbers of numpy and torch too
         except (TypeError, ValueError, OverflowError):

@@ -43,9 +43,10 @@ def rank(run: Run, rerankers: Sequence[Reranker], advanced: Advanced = lambda *_
         InputError: a reranker cannot score these texts. MachineError: it does not fit, or the disk is full.
         RecordError: a file of the run is damaged.
     """
-    asked = _Questions(run)
-    for reranker in rerankers:
-        _rank_by(run, reranker, asked, advanced)
+    if rerankers:
+        asked = _Questions(run)
+        for reranker in rerankers:
+            _rank_by(run, reranker, asked, advanced)
     summaries = [_summary(run, ranking) for ranking in read_rankings(run)]
     doubts = [line for summary in summaries for line in summary["warnings"]]
     return {"rankings": summaries, "warnings": doubts} if summaries else {"warnings": []}
