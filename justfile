@@ -43,6 +43,7 @@ bench:
     python benchmarks/gencfg.py
     python benchmarks/world_data.py
     python benchmarks/evaluation.py
+    python benchmarks/checks.py
     python benchmarks/representations.py
     python benchmarks/report.py
     python benchmarks/world_report.py

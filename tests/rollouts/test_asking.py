@@ -16,7 +16,8 @@ from labkit.errors import InputError
 from labkit.models.engine import EncodedPrompt
 from labkit.record.run import Run
 from labkit.rollouts.asking import num_beginnings, unstopped_text
-from labkit.rollouts.estimate import estimate, free_bytes, projection
+from labkit.rollouts.estimate import estimate
+from labkit.rollouts.projection import free_bytes, projection
 
 
 def with_template(folder: Path, template: str, **tokens: str) -> Path:

@@ -10,8 +10,8 @@ from rich.progress import TaskID, TextColumn
 from labkit.cli.console import progress_bar, say, say_how_to_resume
 from labkit.execute.signals import raise_received
 from labkit.record.run import Ask, Run
-from labkit.rollouts.estimate import projection
 from labkit.rollouts.plan import Batch
+from labkit.rollouts.projection import projection
 from labkit.rollouts.work import Tally
 from labkit.stats import pass_at_k
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from labkit.config.base import Resolved
@@ -13,12 +11,11 @@ from labkit.record.run import Run
 from labkit.rollouts.asking import num_beginnings
 from labkit.rollouts.experiment import Experiment, prepare
 from labkit.rollouts.plan import Batch, nothing_done
+from labkit.rollouts.projection import free_bytes
 from labkit.rollouts.session import AskedT, refuse_other_base, refuse_other_seed, wanted
 from labkit.rollouts.work import already_done, generate_batch
 from labkit.tasks.base import Prompt
 
-LONG_S = 600.0
-"""Seconds from which on a run says how long it will take."""
 _ROW_BYTES = 330  # a row and its verdict without the text, as JSON
 
 
@@ -65,40 +62,6 @@ def estimate(resolved: Resolved[AskedT], say: Callable[[str], None], run: Run | 
         "end_of_turn_ids": about["end_of_turn_ids"],
         "template_end_id": about.get("template_end_id"),
     }
-
-
-def free_bytes(path: Path) -> int:
-    """Room on the disk that holds a path, or will."""
-    there = path.absolute()
-    while not there.exists():
-        there = there.parent
-    return shutil.disk_usage(there).free
-
-
-def projection(run: Run, num_new: int, owed: int, elapsed_s: float) -> list[str]:
-    """What to say once, when the first batch of a run is on disk: that it will take long, or more room than there is.
-
-    Args:
-        num_new: rollouts of the first batch
-        owed: rollouts that were owed before it
-    """
-    if not num_new or owed <= num_new:
-        return []
-    said, rest = [], (owed - num_new) / num_new
-    if (left_s := rest * elapsed_s) > LONG_S:
-        said.append(f"about {_duration(left_s)} to go: the first {num_new} of {owed} rollouts took {elapsed_s:.0f} s")
-    segments = sorted(run.rows_dir.glob("*.jsonl"))
-    need, free = rest * segments[-1].stat().st_size if segments else 0.0, free_bytes(run.path)
-    if need > free:
-        said.append(
-            f"the disk is too small: about {need / 1e6:,.0f} MB are still to be written, {free / 1e6:,.0f} MB are free"
-        )
-    return said
-
-
-def _duration(seconds: float) -> str:
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
 
 
 def _probe(experiment: Experiment, batch: Batch) -> tuple[float, float]:
