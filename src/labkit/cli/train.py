@@ -1,4 +1,4 @@
-"""`labkit train`: supervised training from a config."""
+"""`labkit train`: training from a config."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ FLAGS = [
 ]
 CONFIG = Annotated[Path | None, typer.Argument(metavar="CONFIG", help="YAML config, or the name of a shipped one.")]
 
-HELP = """Train a causal model on prompts and answers or on a data set, or an energy model on the rollouts of earlier runs.
+HELP = """Train a model on prompts and answers, a data set, or rollouts.
 
 CONFIG says what is trained on what: `labkit train templates/countdown-tiny.yaml` makes the model that comes with labkit.
 Held-out accuracy is measured on the way. --debug is 20 steps. A killed training goes on with --resume from its newest
-checkpoint and ends in the same weights.
+checkpoint and ends in the same weights. `method: energy` makes a reranker of the rollouts of earlier runs.
 """
 
 DEBUG_STEPS = 20
