@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 from eval_worlds import save_city_model, save_world
+from goodhart_runs import published, save_published
 from killing import only_run
 from solved_runs import SCORE, question, solved_run
 
 from labkit.record.compaction import compact
+from labkit.record.files import read_json, write_json_atomically
 from labkit.record.frames import read_scored, read_verdicts
 from labkit.record.identity import components_hash
 from labkit.record.rescoring import graded_prompts
@@ -273,3 +275,20 @@ def test_it_imports_no_model_library(inside: Labkit, tmp_path: Path) -> None:
     command = [sys.executable, "-c", code, "eval", "--rescore", "last", "--data", str(golds)]
     done = subprocess.run(command, cwd=tmp_path, env=os.environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_quadrants_are_counted_again(inside: Labkit, tiny_folder: Path, tmp_path: Path) -> None:
+    made = inside("eval", "goodhart", "--model", tiny_folder, "--num-prompts", "2", "--max-new-tokens", "3")
+    assert made.returncode == 0, made.stderr
+    run = only_run(tmp_path / "runs")
+    counted = read_json(run.result_path)
+    write_json_atomically(run.result_path, counted | {"quadrants": {}})
+    assert inside("eval", "--rescore", "last").returncode == 0
+    assert read_json(run.result_path)["quadrants"] == counted["quadrants"] != {}
+
+
+def test_published_verdicts_cannot_be_made_again(inside: Labkit, tmp_path: Path) -> None:
+    save_published(tmp_path / "published.json", published({"sum": "bbd", "product": "kkn"}))
+    assert inside("runs", "import", "published.json", "--as", "goodhart").returncode == 0
+    refused = inside("eval", "--rescore", "last")
+    assert refused.returncode == 2 and "was imported from published.json" in refused.stderr

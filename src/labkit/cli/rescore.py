@@ -51,9 +51,11 @@ def _run(asked: Asked) -> Run:
     from labkit.config.base import variable_name
     from labkit.errors import RecordError
     from labkit.record.catalog import find_run
+    from labkit.record.imported import refuse_imported
 
     runs_dir = asked.values.get("runs_dir") or os.environ.get(variable_name("runs_dir")) or "runs"
     run = find_run(asked.values["rescore"], Path(runs_dir), "eval")
+    refuse_imported(run)
     if not run.ask().arms:
         raise RecordError(f"{run.id}, made by labkit {run.command}, has no rollouts", "labkit runs list shows the runs")
     return run

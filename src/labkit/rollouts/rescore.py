@@ -25,7 +25,7 @@ from labkit.record.rows import Rollout, Verdict
 from labkit.record.run import Ask, Run, now
 from labkit.rollouts.grading import verdict_of
 from labkit.rollouts.work import summarise, what_is_there
-from labkit.tasks.base import EvaluatedTask, Prompt, Scorer, Task
+from labkit.tasks.base import CountedTask, EvaluatedTask, Prompt, Scorer, Task
 from labkit.tasks.registry import load_scorer, load_task
 
 
@@ -175,4 +175,6 @@ def _figures(run: Run, grading: _Grading, frame: pl.DataFrame) -> dict[str, Any]
         ((arm, _),) = ask.arms
         of_arm = frame.filter(pl.col("arm") == arm.key)
         figures["evaluations"] = list(grading.task.summarise(list(grading.prompts.values()), of_arm).evaluations)
+    if isinstance(grading.task, CountedTask):
+        figures |= grading.task.counts(list(grading.prompts.values()), frame)
     return figures

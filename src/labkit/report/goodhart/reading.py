@@ -16,7 +16,7 @@ from labkit.record.frames import read_verdicts
 from labkit.record.identity import Arm
 from labkit.record.imported import imported_from
 from labkit.record.run import Run
-from labkit.report.naming import config_value
+from labkit.report.naming import config_value, rescored_text
 from labkit.report.pool import Part, read_part, unfinished_note
 from labkit.tasks.goodhart.quadrants import Evaluation, Verdict, paired
 
@@ -176,6 +176,7 @@ def _notes(parts: Sequence[Part]) -> Iterator[str]:
             yield f"{part.run.id} was not imported whole: import {source['file']} again"
         else:
             yield f"{part.run.id} was imported from {source['file']}: verdicts as published, texts and tokens unknown"
+        yield from [text] if (text := rescored_text(part.run)) else []
         yield from part.warnings
 
 
