@@ -28,6 +28,7 @@ set +m
 echo "killed with $(num_rows) of 5000 rollouts written" | tee killed.txt >&2
 
 labkit run $configs/evaluation.yaml
+labkit report word-problems-test --table best_of_n
 labkit eval --resume word-problems-test --num-rollouts 8 # the first five stay
 cp "$here/gsm8k_arithmetic.py" arithmetic.py
 labkit eval --rerank word-problems-test --reranker arithmetic.py

@@ -33,6 +33,7 @@ def test_twenty_steps_of_word_problems_and_candidates_of_the_model(inside: Labki
     run = find_run("last", runs_dir)
     questions = [json.loads(line)["question"] for line in data.read_text().splitlines()[:3]]
     assert [prompt["messages"] for prompt in run.prompts()] == [[{"role": "user", "content": q}] for q in questions]
-    assert run.manifest["base"]["preset"] == "plain"
-    rows = read_rollouts(run).frame
-    assert (len(rows), rows["num_tokens"].max()) == (15, 24)
+    assert (run.manifest["base"]["preset"], run.manifest["base"]["max_new_tokens"]) == ("plain", 24)
+    rows = read_rollouts(run, columns=["num_tokens", "logprob"]).frame
+    assert (len(rows), rows["logprob"].null_count()) == (15, 0)
+    assert 1 <= rows["num_tokens"].min() and rows["num_tokens"].max() <= 24
