@@ -36,4 +36,4 @@ def test_twenty_steps_of_word_problems_and_candidates_of_the_model(inside: Labki
     assert (run.manifest["base"]["preset"], run.manifest["base"]["max_new_tokens"]) == ("plain", 24)
     rows = read_rollouts(run, columns=["num_tokens", "logprob"]).frame
     assert (len(rows), rows["logprob"].null_count()) == (15, 0)
-    assert 1 <= rows["num_tokens"].min() and rows["num_tokens"].max() <= 24
+    assert rows["num_tokens"].min() >= 1 and rows["num_tokens"].max() <= 24
