@@ -9,14 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from goodhart_runs import WARM, Outcomes, record_condition
+from goodhart_runs import WARM, Outcomes, published, record_condition, save_published
 from recorded_runs import GREEDY, record_run
 
 from labkit.errors import ConfigError, RecordError
+from labkit.record.frames import read_verdicts
 from labkit.record.identity import Arm
+from labkit.record.rescoring import put_in_force
+from labkit.record.rows import Verdict
 from labkit.record.run import Run
 from labkit.report.overview import KINDS, Report, report, shortened
 from labkit.report.table import Table
+from labkit.rollouts.importing import import_goodhart
 from labkit.stats import cluster_rate, newcombe, paired_cluster_difference, swap_permutation, wilson
 
 Labkit = Callable[..., subprocess.CompletedProcess[str]]
@@ -128,7 +132,9 @@ def test_conditions_are_compared_with_the_first(tmp_path: Path) -> None:
     assert (row["mcnemar_only_a"], row["mcnemar_only_b"]) == (2, 0)
     assert (row["num_both"], row["both_a"], row["both_b"]) == (10, 6, 4)
     notes = table_of(found, "dbdk_comparison").notes
-    assert "6/10 against 4/11" in notes[0] and "there is no evidence" in notes[0].lower()
+    assert (
+        "(4/11 with b, 6/10 with a; difference -23.6 points" in notes[0] and "there is no evidence" in notes[0].lower()
+    )
     assert any("holds 0" in note for note in notes) and any("4 items" in note for note in notes)
 
 
@@ -150,9 +156,9 @@ def test_p_values_of_several_conditions_are_adjusted(tmp_path: Path) -> None:
     assert b["p_permutation"] == pytest.approx(2 / 2**12) and b["p_holm"] == 2 * b["p_permutation"]
     assert c["p_holm"] == c["p_permutation"] == 1
     notes = table_of(found, "dbdk_comparison").notes
-    assert notes[0].startswith("There is evidence that DBDK is lower with b than with a (60/60 against 0/60")
+    assert notes[0].startswith("There is evidence that DBDK is lower with b than with a (0/60 with b, 60/60 with a")
     assert "no evidence that DBDK differs between c and a" in notes[1]
-    executes = [row for row in rows_of(found, "dbdk_comparison") if row["measure"] == "executes"]
+    executes = [row for row in rows_of(found, "dbdk_comparison") if row["measure"] == "p_executes"]
     assert all((row["difference"], row["mde"], row["p_permutation"]) == (0, None, 1) for row in executes)
 
 
@@ -161,7 +167,7 @@ def test_a_rate_that_moves_with_its_denominator_says_so(tmp_path: Path) -> None:
     runs = [record_condition(tmp_path, each, model=model) for model, each in (("a", many), ("b", many | {"i3": "dkk"}))]
     note = table_of(named(tmp_path, *runs), "dbdk_comparison").notes[0]
     assert "is the same (6): the rate moves because 2 fewer answers were right (i3 3 to 1)" in note
-    assert "Of the 16 evaluations that both executed, DK are 6 and 6 (difference +0.0 points" in note
+    assert "Of the 16 evaluations that both executed, DK are 6 with b and 6 with a (difference +0.0 points)" in note
 
 
 def test_conditions_that_are_the_same_show_no_difference(tmp_path: Path) -> None:
@@ -318,3 +324,94 @@ def test_on_the_command_line(inside: Labkit, tmp_path: Path) -> None:
         "DBDK 0.364 (4/11) temperature=0.3,top_p=0.9",
         "DBDK 0.600 (6/10) temperature=0.3,top_p=0.9",
     ]
+
+
+def test_items_that_all_agree_have_a_test_and_no_interval(tmp_path: Path) -> None:
+    runs = [
+        record_condition(tmp_path, dict.fromkeys(("sum", "hour"), letters), model=model)
+        for model, letters in (("a", "bb"), ("b", "dd"))
+    ]
+    found = table_of(named(tmp_path, *runs), "dbdk_comparison")
+    row, note = found.rows[0], found.notes[0]
+    assert (row["difference"], row["p_permutation"]) == (1.0, 0.5)
+    for name in ("difference_low", "difference_high", "se", "t_low", "t_high", "p_t", "mde", "both_difference_low"):
+        assert row[name] is None, name
+    assert note.startswith("There is no evidence that DBDK differs between b and a (4/4 with b, 0/4 with a; difference")
+    assert "interval" not in note and "DK are 4 with b and 0 with a (difference +100.0 points)" in note
+    assert not any("holds 0" in each for each in found.notes)
+    (rates, *_) = rows_of(named(tmp_path, runs[0]), "dbdk")
+    assert rates["dbdk"] == 0 and rates["dbdk_bootstrap_low"] is None
+
+
+def test_a_difference_that_is_undefined_has_no_interval_to_hold_zero(tmp_path: Path) -> None:
+    runs = [
+        record_condition(tmp_path, each, model=model)
+        for model, each in (("a", FIRST), ("b", dict.fromkeys(FIRST, "nnkk")))
+    ]
+    assert not any("holds 0" in note for note in table_of(named(tmp_path, *runs), "dbdk_comparison").notes)
+
+
+def test_power_is_said_to_be_of_one_test_where_there_are_several(tmp_path: Path) -> None:
+    runs = [
+        record_condition(tmp_path, each, model=model)
+        for model, each in zip("abc", (FIRST, SECOND, SECOND), strict=True)
+    ]
+    (one, *_), (two, *_) = (table_of(named(tmp_path, *some), "dbdk_comparison").notes for some in (runs[:2], runs))
+    assert "by one test alone" in two and "by one test alone" not in one
+
+
+def test_a_named_run_that_adds_nothing_is_named(tmp_path: Path) -> None:
+    a = record_condition(tmp_path, FIRST, model="a")
+    b = record_condition(tmp_path, dict.fromkeys(FIRST, "...."), model="b", done=False)
+    for found in (named(tmp_path, a, b), named(tmp_path, b, against=[a.id], kinds=["dbdk_comparison"])):
+        assert any(note.startswith(f"{b.id} has no item with both") and "--resume" in note for note in found.notes)
+    assert not named(tmp_path, a).notes  # an honest run has none
+
+
+def test_arms_that_pair_with_nothing_are_named(tmp_path: Path) -> None:
+    cold = Arm("temperature", 0.1, top_p=0.9)
+    a = [record_condition(tmp_path, FIRST, model="a", arm=arm) for arm in (WARM, cold)]
+    b = record_condition(tmp_path, SECOND, model="b")
+    for found in (named(tmp_path, *a, against=[b.id]), named(tmp_path, b, against=[run.id for run in a])):
+        (note,) = [note for note in found.notes if "is compared with nothing" in note]
+        assert note == f"a ({cold.key}) is compared with nothing: none of b decodes with {cold.key}"
+        assert len(rows_of(found, "dbdk_comparison")) == 4
+    assert not any("is compared with nothing" in note for note in named(tmp_path, a[0], b).notes)
+
+
+def test_prompts_left_out_by_a_rescoring_are_not_owed(tmp_path: Path) -> None:
+    run = record_condition(tmp_path, FIRST)
+    kept = [
+        Verdict(**row)
+        for row in read_verdicts(run, run.score_hash).frame.iter_rows(named=True)
+        if not row["prompt"].startswith("order")
+    ]
+    put_in_force(run, {"scorer": "goodhart-2", "golds": "def"}, kept, None, left_out=2)
+    notes = table_of(named(tmp_path, run), "dbdk").notes
+    assert any("2 prompts have no gold there" in note for note in notes)
+    assert not any("resuming the run scores them" in note for note in notes)
+
+
+def test_lengths_that_a_published_file_does_not_say_are_not_zero(tmp_path: Path) -> None:
+    content = published({"sum": "bb", "hour": "dk"})
+    for result in content["results"][1:]:
+        del result["explanation_length"]
+    run, _ = import_goodhart(save_published(tmp_path / "a.json", content), tmp_path)
+    (row,) = rows_of(named(tmp_path, run), "dbdk")
+    assert row["mean_explanation_characters"] == 100
+    for result in content["results"]:
+        result.pop("explanation_length", None)
+    run, _ = import_goodhart(save_published(tmp_path / "b.json", content), tmp_path)
+    (row,) = rows_of(named(tmp_path, run), "dbdk")
+    assert row["mean_explanation_characters"] is None
+
+
+def test_a_damaged_line_of_published_lengths_is_read_past(tmp_path: Path) -> None:
+    run, _ = import_goodhart(save_published(tmp_path / "a.json", published({"sum": "bb", "hour": "dk"})), tmp_path)
+    path = run.scores_path(run.score_hash)
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:2], "{broken", *lines[3:]]) + "\n")
+    with pytest.raises(RecordError):
+        named(tmp_path, run)
+    (row,) = rows_of(named(tmp_path, run, salvage=True), "dbdk")
+    assert row["num_evaluations"] == 3

@@ -142,7 +142,7 @@ def test_the_difference_paired_by_item(measures: Any) -> None:
 
 
 def test_mcnemar(measures: Any) -> None:
-    for measure, expected in (("dbdk", (5, 5, 1.0)), ("understands", (8, 5, 0.581)), ("executes", (5, 0, 0.0625))):
+    for measure, expected in (("dbdk", (5, 5, 1.0)), ("p_understands", (8, 5, 0.581)), ("p_executes", (5, 0, 0.0625))):
         found = values(measures[measure], "mcnemar_only_a", "mcnemar_only_b", "p_mcnemar")
         assert found == pytest.approx(expected, abs=EXACT)
 
@@ -156,7 +156,7 @@ def test_what_both_executed(measures: Any) -> None:
 
 def test_execution_lost(measures: Any) -> None:
     names = ("difference", "se", "t_low", "t_high")
-    assert values(measures["executes"], *names) == pytest.approx((-0.05, 0.0352, -0.124, 0.024), abs=EXACT)
+    assert values(measures["p_executes"], *names) == pytest.approx((-0.05, 0.0352, -0.124, 0.024), abs=EXACT)
 
 
 def test_item_by_item(tables: dict[str, Any]) -> None:
@@ -165,7 +165,7 @@ def test_item_by_item(tables: dict[str, Any]) -> None:
     least = min(dbdk.values(), key=lambda row: row["p_fisher"])
     assert values(least, "item", "count_a", "n_a", "count_b", "n_b") == ("timezone_convert", 0, 5, 3, 5)
     assert values(least, "p_fisher", "p_holm") == pytest.approx((0.1667, 1.0), abs=EXACT)
-    (lost,) = [row for row in rows if row["measure"] == "executes" and row["item"] == "time_duration"]
+    (lost,) = [row for row in rows if row["measure"] == "p_executes" and row["item"] == "time_duration"]
     assert values(lost, "count_a", "n_a", "count_b", "n_b") == (3, 5, 0, 5)
     assert lost["p_fisher"] == pytest.approx(0.1667, abs=EXACT)
 
@@ -217,7 +217,7 @@ def test_without_two_items_that_nobody_could_explain(labkit: Callable[..., dict[
 def test_the_sentence(tables: dict[str, Any]) -> None:
     note, *others = tables["dbdk_comparison"]["notes"]
     for words in (
-        "There is no evidence that DBDK differs between selective and baseline (24/67 against 24/62",
+        "There is no evidence that DBDK differs between selective and baseline (24/62 with selective, 24/67 with baseline",
         "difference +2.9 points, 95 % paired interval over items",
         "permutation p = 0.75",
         "is the same (24): the rate moves because 5 fewer answers were right (time_duration 3 to 0, task_schedule 4 to 2)",

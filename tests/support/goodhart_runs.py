@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from labkit.record.identity import Arm, components_hash
+from labkit.record.identity import Arm, components_hash, draw_seed
 from labkit.record.rows import Rollout, RowWriter, Verdict, VerdictWriter
 from labkit.record.run import Ask, Run, create_run
 from labkit.tasks.goodhart.quadrants import Verdict as Judged
@@ -51,7 +51,8 @@ def record_condition(
         "provenance": {},
     }
     run = create_run(runs_dir, command="eval", slug=model, manifest=manifest, config_yaml="", prompts=lines)
-    judged = _write(run, outcomes, arm)
+    with run.working() as attempt:
+        judged = _write(run, outcomes, arm, attempt, seed)
     if done:
         counts = {arm.key: count_quadrants(paired(judged))}
         run.finish({"arms": [], "quadrants": counts}, owed=0, num_asked=ask.num_rollouts)
@@ -67,20 +68,21 @@ def _category(item: str) -> str:
     return CATEGORIES.get(item, "other")
 
 
-def _write(run: Run, outcomes: Outcomes, arm: Arm) -> list[Judged]:
-    rows, verdicts = RowWriter(run.rows_dir, 1), VerdictWriter(run.scores_path(run.score_hash))
+def _write(run: Run, outcomes: Outcomes, arm: Arm, attempt: int, seed: int) -> list[Judged]:
+    rows, verdicts = RowWriter(run.rows_dir, attempt), VerdictWriter(run.scores_path(run.score_hash))
     judged = []
     for item, letters in outcomes.items():
         for index, letter in enumerate(letters):
             for part, right in (("explain", letter in "bkBK"), ("answer", letter in "bdBD")):
                 if letter == ".":
                     continue
-                key = (f"{item}-{part}", arm.key, index, 1)
+                key = (f"{item}-{part}", arm.key, index, attempt)
+                draw = None if arm.method == "greedy" else draw_seed(seed, "rollout", key[0], index)
                 failed = letter == "e" and part == "answer"
                 reason = "length" if letter.isupper() and part == "explain" else "error" if failed else "stop"
                 tokens = 10 + index if part == "explain" else 1
                 error = "engine fell over" if failed else None
-                rows.append([Rollout(*key, 7, "text", reason, 5, tokens, 0.1, error=error)])
+                rows.append([Rollout(*key, draw, "text", reason, 5, tokens, 0.1, error=error)])
                 verdicts.append([Verdict(*key, right, float(right), None, "marker")])
                 judged.append(Judged(item, _category(item), part, index, right, reason == "length"))
     rows.close()

@@ -57,9 +57,23 @@ def solved_run(
     }  # fmt: skip
     lines = [prompt.as_json() for prompt in prompts]
     run = create_run(runs_dir, command="eval", slug=slug, manifest=manifest, config_yaml="", prompts=lines)
-    rows, verdicts = RowWriter(run.rows_dir, 1), VerdictWriter(run.scores_path(run.score_hash))
+    with run.working() as attempt:
+        _write(run, prompts, texts, logprobs, seed, attempt)
+    run.finish({"arms": []}, owed=0, num_asked=ask.num_rollouts)
+    return run
+
+
+def _write(
+    run: Run,
+    prompts: Sequence[Prompt],
+    texts: Sequence[Sequence[str | None]],
+    logprobs: Sequence[Sequence[float | None]] | None,
+    seed: int,
+    attempt: int,
+) -> None:
+    rows, verdicts = RowWriter(run.rows_dir, attempt), VerdictWriter(run.scores_path(run.score_hash))
     made = [
-        (prompt, _rollout(prompt, index, text, seed, None if logprobs is None else logprobs[number][index]))
+        (prompt, _rollout(prompt, index, text, seed, attempt, None if logprobs is None else logprobs[number][index]))
         for number, prompt in enumerate(prompts)
         for index, text in enumerate(texts[number])
     ]
@@ -67,8 +81,6 @@ def solved_run(
     verdicts.append(verdict_of(Gsm8kScorer(), prompt, row) for prompt, row in made)
     rows.close()
     verdicts.close()
-    run.finish({"arms": []}, owed=0, num_asked=ask.num_rollouts)
-    return run
 
 
 def rank(
@@ -89,8 +101,8 @@ def _prompt(number: int, gold: str) -> Prompt:
     return Prompt(({"role": "user", "content": question(number)},), gold={"answer": gold}, source={"line": number + 1})
 
 
-def _rollout(prompt: Prompt, index: int, text: str | None, seed: int, logprob: float | None) -> Rollout:
+def _rollout(prompt: Prompt, index: int, text: str | None, seed: int, attempt: int, logprob: float | None) -> Rollout:
     draw = draw_seed(seed, "rollout", prompt.id, index)
     error = "engine fell over" if text is None else None
     reason, num_tokens = ("stop", len(text.split())) if text is not None else ("error", 0)
-    return Rollout(prompt.id, WARM.key, index, 1, draw, text or "", reason, 5, num_tokens, 0.1, logprob, error)
+    return Rollout(prompt.id, WARM.key, index, attempt, draw, text or "", reason, 5, num_tokens, 0.1, logprob, error)

@@ -32,6 +32,19 @@ def rescored_text(run: Run) -> str | None:
     return f"{run.id} was scored again by {again['score'].get('scorer')} at {again['time']} (verdicts {again['hash']}){left_out}"
 
 
+def unscored_notes(runs: Sequence[Run], count: int, what: str = "rollouts") -> list[str]:
+    """A note on rollouts without a verdict; none where the golds of a rescoring left their prompts out, which is said then.
+
+    Args:
+        runs: those that the rollouts are of
+        count: how many there are
+        what: what they are called
+    """
+    if not count or any((run.rescored() or {}).get("left_out") for run in runs):
+        return []
+    return [f"{count} {what} have no verdict yet and are left out; resuming the run scores them"]
+
+
 def damage_text(error: Exception) -> str:
     """One line for people."""
     text = error.message if isinstance(error, LabkitError) else f"its record is damaged ({error!r})"

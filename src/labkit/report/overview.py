@@ -231,7 +231,7 @@ def _named(runs: Sequence[Run], asked: _Asked) -> Report:
         from labkit.report.goodhart.tables import named_tables
 
         tables += named_tables(
-            by_sort.goodhart, asked.against, asked.wants, without=asked.without, salvage=asked.salvage
+            by_sort.goodhart, asked.against, asked.wants, notes, without=asked.without, salvage=asked.salvage
         )
     if by_sort.sweeps:
         from labkit.report.sweeps import merged_tables

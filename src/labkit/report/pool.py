@@ -18,7 +18,7 @@ from labkit.record.frames import KEY, read_scored
 from labkit.record.identity import Arm, components_hash, describe_difference
 from labkit.record.rankings import Ranking, read_rankings
 from labkit.record.run import Ask, Run, Status
-from labkit.report.naming import config_value, rescored_text
+from labkit.report.naming import config_value, rescored_text, unscored_notes
 
 _COUNTED = ("seed", "finish_reason", "num_tokens", "error")
 _DRAW = ["prompt", "arm", "index", "seed"]
@@ -194,9 +194,7 @@ def _notes(
         notes.append("made by different engines: " + ", ".join(f"{name} ({run})" for name, run in engines.items()))
     notes += [unfinished_note(part) for part in parts if part.status != "done"]
     notes += [text for part in parts if (text := rescored_text(part.run))]
-    left_out = sum((part.run.rescored() or {}).get("left_out", 0) for part in parts)
-    if not left_out and (unscored := rollouts["correct"].null_count()):
-        notes.append(f"{unscored} rollouts have no verdict yet and are left out; resuming the run scores them")
+    notes += unscored_notes([part.run for part in parts], rollouts["correct"].null_count())
     for counts in arms:
         least, most = int(counts.num_rollouts.min()), int(counts.num_rollouts.max())
         if least != most:

@@ -11,12 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from labkit.report.goodhart.kinds import COMPARISON_KIND, ITEM_TESTS_KIND
-from labkit.report.goodhart.measures import COMPARED, Measure, Sums, rate_cells, rate_of
+from labkit.report.goodhart.measures import COMPARED, Measure, Sums, rate_cells, rate_of, resampled
 from labkit.report.goodhart.reading import Condition
 from labkit.report.table import Cell, Table
 from labkit.stats import (
-    Bootstrap,
-    cluster_bootstrap,
     fisher_exact,
     holm,
     mcnemar_exact,
@@ -160,14 +158,15 @@ _OF_ITEMS = (
 
 
 def _of_items(a: Sums, b: Sums) -> Row:
-    """What takes items for independent, and nothing else."""
-    linear, bootstrap = paired_cluster_difference(*a, *b), _bootstrap(a, b)
+    """What takes items for independent, and nothing else. Where all of them agree there is no spread to learn an error,
+    an interval or a power from; the permutation test stands."""
+    linear, bootstrap = paired_cluster_difference(*a, *b), resampled(a, b)
     # With one denominator an item's counts only change their sign, for which every pattern is counted in any number.
     if a[1] == b[1] and len(set(a[1])) == 1:
         test = sign_flip_permutation([(after - before) for before, after in zip(a[0], b[0], strict=True)])
     else:
         test = swap_permutation(*a, *b)
-    varies = linear.spread > 1e-12  # else nothing is learned of what could be detected
+    varies = linear.spread > 1e-12
     num_items = len(a[0])
     return {
         "difference": linear.value,
@@ -177,10 +176,10 @@ def _of_items(a: Sums, b: Sums) -> Row:
         "p_holm": None,
         "num_patterns": test.num_patterns,
         "permutation_exact": test.exact,
-        "se": linear.standard_error,
-        "t_low": linear.low,
-        "t_high": linear.high,
-        "p_t": linear.p_value,
+        "se": linear.standard_error if varies else None,
+        "t_low": linear.low if varies else None,
+        "t_high": linear.high if varies else None,
+        "p_t": linear.p_value if varies else None,
         "spread": linear.spread,
         "mde": mde(num_items, linear.spread, student=True) if varies else None,
         "items_for_3_points": sample_size(0.03, linear.spread) if varies else None,
@@ -226,20 +225,13 @@ def _of_both(pair: Pair, measure: Measure) -> Row:
     """The comparison on evaluations that are in the denominator of both conditions: executed by both, for `dbdk`."""
     both = [(a, b) for a, b in pair.evaluations() if measure.among(a) and measure.among(b)]
     sums = [measure.sums([each[side] for each in both], pair.items) for side in (0, 1)]
-    found = _bootstrap(sums[0], sums[1]) if both and len(pair.items) > 1 else None
+    found = resampled(sums[0], sums[1]) if both else None
+    top_a, top_b = (sum(each[0]) for each in sums)
     return {
         "num_both": len(both),
-        "both_a": sum(sums[0][0]),
-        "both_b": sum(sums[1][0]),
-        "both_difference": found.value if found else None,
+        "both_a": top_a,
+        "both_b": top_b,
+        "both_difference": (top_b - top_a) / len(both) if both else None,
         "both_difference_low": found.low if found else None,
         "both_difference_high": found.high if found else None,
     }
-
-
-def _bootstrap(a: Sums, b: Sums) -> Bootstrap | None:
-    """None where so few items are in a denominator that most resamples have none."""
-    try:
-        return cluster_bootstrap(*a, *b, num_draws=20_000, seed=0)
-    except ValueError:
-        return None

@@ -6,8 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from labkit.report.table import Cell
-from labkit.stats import ClusterRate, cluster_rate
+from labkit.stats import Bootstrap, ClusterRate, cluster_bootstrap, cluster_rate
 from labkit.tasks.goodhart.quadrants import Evaluation
+
+_MOSTLY = 0.55
+"""Least share of draws that define both rates, for an interval of the others to be given: one half, and what sampling takes."""
 
 Sums = tuple[list[int], list[int]]
 """Two counts for each item, the first never above the second."""
@@ -58,16 +61,13 @@ def _fails(each: Evaluation) -> bool:
 COMPARED = {
     "dbdk": Measure(_not_understands, _executes),
     "gap": Measure(_fails, _understands),
-    "understands": Measure(_understands, _every),
-    "executes": Measure(_executes, _every),
+    "p_understands": Measure(_understands, _every),
+    "p_executes": Measure(_executes, _every),
 }
 """What conditions are compared by."""
 
 RATES = {
-    "dbdk": COMPARED["dbdk"],
-    "gap": COMPARED["gap"],
-    "p_understands": COMPARED["understands"],
-    "p_executes": COMPARED["executes"],
+    **COMPARED,
     "p_understands_given_executes": Measure(_understands, _executes),
     "p_executes_given_understands": Measure(_executes, _understands),
     "p_executes_given_not_understands": Measure(_executes, _not_understands),
@@ -86,3 +86,26 @@ def rate_cells(name: str, rate: ClusterRate | None) -> dict[str, Cell]:
     if rate is None:
         return dict.fromkeys((name, f"{name}_low", f"{name}_high"))
     return {name: rate.value, f"{name}_low": rate.low, f"{name}_high": rate.high}
+
+
+def resampled(sums: Sums, other: Sums | None = None) -> Bootstrap | None:
+    """A rate, or the difference other - rate, with its interval from 20,000 draws of whole items.
+
+    None where an interval would say nothing: most draws have nothing in a denominator, or all of them give one value,
+    because every item says the same or there is only one.
+    """
+    if len(sums[1]) < 2 or _chance_of_denominators(sums[1], (other or sums)[1]) < _MOSTLY:
+        return None
+    found = cluster_bootstrap(*sums, *(other or ()), num_draws=20_000, seed=0)
+    return found if found.high - found.low > 1e-12 else None
+
+
+def _chance_of_denominators(a: Sequence[int], b: Sequence[int]) -> float:
+    """Chance that as many items, drawn with replacement, hold something of either denominator."""
+    num_items = len(a)
+
+    def missed(empty: int) -> float:
+        return (empty / num_items) ** num_items
+
+    neither = sum(not x and not y for x, y in zip(a, b, strict=True))
+    return 1 - missed(list(a).count(0)) - missed(list(b).count(0)) + missed(neither)

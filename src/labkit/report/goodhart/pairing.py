@@ -16,7 +16,7 @@ _OF_THE_MODEL = ("model", "tokenizer", "chat_template", "dtype", "end_of_turn", 
 
 def paired_conditions(base: Sequence[Condition], others: Sequence[Condition]) -> list[Pair]:
     """Each of the others beside the one of the base that decodes in the same way. Where a model has one condition on either
-    side, the two are a pair however they decode; arms of a sweep that the base has not are left out.
+    side, the two are a pair however they decode; arms that the other side has not are in no pair (`unpaired_notes`).
 
     Raises:
         RecordError: their items, scorers or numbers of runs differ; says which.
@@ -31,6 +31,20 @@ def paired_conditions(base: Sequence[Condition], others: Sequence[Condition]) ->
             refuse_unlike(first, other)
             pairs.append(Pair(first, other))
     return pairs
+
+
+def unpaired_notes(pairs: Sequence[Pair], base: Sequence[Condition], others: Sequence[Condition]) -> list[str]:
+    """A note on every condition of either side that no pair holds."""
+    notes = []
+    for own, theirs in ((base, others), (others, base)):
+        known = [id(side) for pair in pairs for side in (pair.base, pair.other)]
+        labels = first_few(list(dict.fromkeys(each.label for each in theirs)))
+        notes += [
+            f"{each.label} is compared with nothing: none of {labels} decodes with {each.arm.key}"
+            for each in own
+            if id(each) not in known
+        ]
+    return notes
 
 
 def refuse_unlike(a: Condition, b: Condition) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from labkit.report.goodhart.kinds import CATEGORY_KIND, ITEMS_KIND, RATES_KIND
-from labkit.report.goodhart.measures import RATES, Sums, rate_cells, rate_of
+from labkit.report.goodhart.measures import RATES, Sums, rate_cells, rate_of, resampled
 from labkit.report.goodhart.reading import Condition
 from labkit.report.table import Cell, Table
-from labkit.stats import ClusterRate, cluster_bootstrap, intraclass_correlation, wilson
+from labkit.stats import ClusterRate, intraclass_correlation, wilson
 from labkit.tasks.goodhart.quadrants import QUADRANTS, Evaluation
 
 _COUNTS = ("num_items", "num_runs", "num_evaluations", *QUADRANTS, "understands", "executes")
@@ -122,10 +122,8 @@ def _bounds(name: str, interval: tuple[float, float] | None) -> dict[str, Cell]:
 
 
 def _bootstrap(sums: Sums) -> tuple[float, float] | None:
-    if len(sums[0]) < 2 or not sum(sums[1]):
-        return None
-    found = cluster_bootstrap(*sums)
-    return found.low, found.high
+    found = resampled(sums)
+    return (found.low, found.high) if found else None
 
 
 def _length_cells(condition: Condition) -> dict[str, Cell]:

@@ -16,9 +16,12 @@ from labkit.record.frames import read_verdicts
 from labkit.record.identity import Arm
 from labkit.record.imported import imported_from
 from labkit.record.run import Run
-from labkit.report.naming import config_value, rescored_text
+from labkit.report.naming import config_value, rescored_text, unscored_notes
 from labkit.report.pool import Part, read_part, unfinished_note
 from labkit.tasks.goodhart.quadrants import Evaluation, Verdict, paired
+
+Lengths = dict[tuple[str, int], float]
+"""Characters of explanations, by prompt and index, where they are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +71,36 @@ def read_conditions(runs: Sequence[Run], *, salvage: bool = False) -> list[Condi
     Raises:
         RecordError: a record is damaged, or has no evaluations.
     """
-    found = conditions_of([read_part(run, salvage=salvage) for run in runs])
+    found = conditions_of([read_part(run, salvage=salvage) for run in runs], salvage=salvage)
     if runs and not found:
-        raise RecordError(
-            f"{runs[0].id} has no item with both an explanation and an answer",
-            f"finish it first: labkit {runs[0].command} --resume {runs[0].path}",
-        )
+        raise _without_evaluations(runs[0])
     return found
+
+
+def read_sound_part(run: Run, *, salvage: bool = False) -> Part:
+    """What one run says, read and tried out: no error is left for `conditions_of` of it and others.
+
+    Raises:
+        RecordError: as `read_conditions`.
+    """
+    part = read_part(run, salvage=salvage)
+    if not conditions_of([part], salvage=salvage):
+        raise _without_evaluations(run)
+    return part
+
+
+def _without_evaluations(run: Run) -> RecordError:
+    return RecordError(
+        f"{run.id} has no item with both an explanation and an answer",
+        f"finish it first: labkit {run.command} --resume {run.path}",
+    )
+
+
+def absent_notes(runs: Sequence[Run], conditions: Sequence[Condition]) -> list[str]:
+    """A note on every run that none of the conditions rests on."""
+    known = {run.id for condition in conditions for run in condition.runs}
+    absent = [run for run in runs if run.id not in known]
+    return [f"{error.message}: nothing of it is shown; {error.hint}" for error in map(_without_evaluations, absent)]
 
 
 def without_items(conditions: Sequence[Condition], items: Sequence[str]) -> list[Condition]:
@@ -96,28 +122,31 @@ def without_items(conditions: Sequence[Condition], items: Sequence[str]) -> list
     return found
 
 
-def conditions_of(parts: Sequence[Part]) -> list[Condition]:
-    """The conditions of runs that were read already; arms without a whole evaluation are none."""
+def conditions_of(parts: Sequence[Part], *, salvage: bool = False) -> list[Condition]:
+    """The conditions of runs that were read already; arms without a whole evaluation are none.
+
+    Args:
+        salvage: read past damaged lines of published lengths
+    """
     groups: dict[tuple[str, str], list[Part]] = {}
     for part in parts:
         groups.setdefault((part.run.base_hash, part.run.score_hash), []).append(part)
-    return _named([condition for group in groups.values() for condition in _conditions(group) if condition.evaluations])
+    every = [condition for group in groups.values() for condition in _conditions(group, salvage)]
+    return _named([condition for condition in every if condition.evaluations])
 
 
-def _conditions(parts: Sequence[Part]) -> Iterator[Condition]:
+def _conditions(parts: Sequence[Part], salvage: bool) -> Iterator[Condition]:
     """One condition for each arm that these runs have rollouts of."""
     arms = {arm.key: arm for part in parts for arm, _ in part.ask.arms}
     about = {line["id"]: line["source"] for part in parts for line in part.run.prompts()}
-    lengths = [_lengths(part) for part in parts]
+    lengths = [_lengths(part, salvage) for part in parts]
     for key, arm in arms.items():
         own = [(part, each) for part, each in zip(parts, lengths, strict=True) if key in part.frame["arm"]]
         if own:
             yield _condition(own, arm, about)
 
 
-def _condition(
-    parts: Sequence[tuple[Part, dict[tuple[str, int], float]]], arm: Arm, about: dict[str, dict[str, Any]]
-) -> Condition:
+def _condition(parts: Sequence[tuple[Part, Lengths | None]], arm: Arm, about: dict[str, dict[str, Any]]) -> Condition:
     verdicts: dict[tuple[str, int, int], Verdict] = {}
     unscored = 0
     for part, lengths in parts:
@@ -136,14 +165,14 @@ def _condition(
     # By index, then in the order of the items: `paired` keeps the order in which it first meets an item.
     keys = sorted(numbered, key=lambda key: (key[1], order[key[0]]))
     evaluations = paired(replace(numbered[key], index=key[1]) for key in keys)
-    notes = [*_notes([part for part, _ in parts])]
-    if unscored:
-        notes.append(f"{unscored} texts have no verdict yet and are left out; resuming the run scores them")
     runs = tuple(part.run for part, _ in parts)
+    notes = [*_notes([part for part, _ in parts]), *unscored_notes(runs, unscored, "texts")]
     return Condition(runs, arm, _own_name(runs[0]), tuple(evaluations), tuple(notes))
 
 
-def _verdict(row: dict[str, Any], source: dict[str, Any], lengths: dict[tuple[str, int], float]) -> Verdict:
+def _verdict(row: dict[str, Any], source: dict[str, Any], lengths: Lengths | None) -> Verdict:
+    # A published file has no tokens, and perhaps no length: then nobody knows it.
+    length = row["num_tokens"] if lengths is None else lengths.get((row["prompt"], row["index"]))
     failed = row["error"] is not None
     return Verdict(
         source["item"],
@@ -153,15 +182,15 @@ def _verdict(row: dict[str, Any], source: dict[str, Any], lengths: dict[tuple[st
         bool(row["correct"]),
         row["finish_reason"] == "length",
         failed,
-        None if failed else lengths.get((row["prompt"], row["index"]), row["num_tokens"]),
+        None if failed else length,
     )
 
 
-def _lengths(part: Part) -> dict[tuple[str, int], float]:
-    """Characters of published explanations, by prompt and index: the verdicts of imported runs hold them."""
+def _lengths(part: Part, salvage: bool) -> Lengths | None:
+    """Those of a published file, which the verdicts of imported runs hold; None for runs that were made here."""
     if imported_from(part.run) is None:
-        return {}
-    frame = read_verdicts(part.run, part.run.score_hash, columns=["value"]).frame
+        return None
+    frame = read_verdicts(part.run, part.run.score_hash, columns=["value"], salvage=salvage).frame
     rows = frame.select("prompt", "index", "value").iter_rows()
     return {(prompt, index): value for prompt, index, value in rows if value is not None}
 

@@ -8,11 +8,19 @@ from labkit.errors import RecordError
 from labkit.record.run import Run
 from labkit.report.goodhart.comparison import Pair, comparison_rows, comparison_table, item_tests_table
 from labkit.report.goodhart.kinds import CATEGORY_KIND, COMPARISON_KIND, ITEM_TESTS_KIND, ITEMS_KIND, RATES_KIND
-from labkit.report.goodhart.pairing import difference_notes, paired_conditions
+from labkit.report.goodhart.pairing import difference_notes, paired_conditions, unpaired_notes
 from labkit.report.goodhart.rates import categories_table, conditions_table, items_table
-from labkit.report.goodhart.reading import Condition, read_conditions, without_items
+from labkit.report.goodhart.reading import (
+    Condition,
+    absent_notes,
+    conditions_of,
+    read_conditions,
+    read_sound_part,
+    without_items,
+)
 from labkit.report.goodhart.wording import comparison_notes
 from labkit.report.naming import unless_damaged
+from labkit.report.pool import Part
 from labkit.report.table import Table
 
 Wants = Callable[..., bool]
@@ -30,21 +38,30 @@ def evaluation_tables(run: Run) -> list[Table]:
 
 
 def named_tables(
-    runs: Sequence[Run], against: Sequence[Run], wants: Wants, *, without: Sequence[str] = (), salvage: bool = False
+    runs: Sequence[Run],
+    against: Sequence[Run],
+    wants: Wants,
+    notes: list[str],
+    *,
+    without: Sequence[str] = (),
+    salvage: bool = False,
 ) -> list[Table]:
     """The tables of named runs: each condition for itself, and against those of `against`, or else the later ones
-    against those of the first run.
+    against those of the first run. What becomes part of no table is noted.
 
     Raises:
         RecordError: a record is damaged, or conditions cannot be compared. ConfigError: `without` names no item.
     """
-    every = without_items(read_conditions([*against, *runs], salvage=salvage), without)
+    found = read_conditions([*against, *runs], salvage=salvage)
+    notes += absent_notes([*against, *runs], found)
+    every = without_items(found, without)
     if against:
         _refuse_one_condition(every, runs, against)
     base, others = _split(every, against or runs[:1])
     tables = _own_tables(every, wants)
     if others and wants(COMPARISON_KIND, ITEM_TESTS_KIND):
         pairs = paired_conditions(base, others)
+        notes += unpaired_notes(pairs, base, others)
         tables += _comparisons(pairs, wants) if pairs else []
     for table in tables if without else ():
         table.notes.insert(0, f"without {', '.join(without)}")
@@ -60,13 +77,12 @@ def grouped_tables(
         ConfigError: `without` names no item.
     """
 
-    def read(run: Run) -> Run:
-        read_conditions([run], salvage=salvage)
-        return run
+    def read(run: Run) -> Part:
+        return read_sound_part(run, salvage=salvage)
 
-    sound = [run for run in runs if unless_damaged(read, run, run.id, notes) is not None]
+    parts = [part for run in runs if (part := unless_damaged(read, run, run.id, notes)) is not None]
     groups: dict[str, list[Condition]] = {}
-    for condition in without_items(read_conditions(sound, salvage=salvage), without):
+    for condition in without_items(conditions_of(parts, salvage=salvage), without):
         groups.setdefault(condition.runs[0].score_hash, []).append(condition)
     return [table for group in groups.values() for table in _own_tables(group, wants)]
 

@@ -16,8 +16,9 @@ _ALPHA = 0.05
 def comparison_notes(pairs: Sequence[Pair], rows: Sequence[Row]) -> list[str]:
     """The finding on DBDK for each condition, then the warnings."""
     of_dbdk = [row for row in rows if row["measure"] == "dbdk"]
-    notes = [_sentence(pair, row) for pair, row in zip(pairs, of_dbdk, strict=True)]
-    held = [str(row["condition"]) for row in of_dbdk if _holds_zero(row)]
+    is_alone = sum(row["p_permutation"] is not None for row in of_dbdk) == 1
+    notes = [_sentence(pair, row, is_alone) for pair, row in zip(pairs, of_dbdk, strict=True)]
+    held = [str(row["condition"]) for row in of_dbdk if _interval(row) is not None and _holds_zero(row)]
     notes += [f"warning: the interval of the difference in dbdk holds 0 ({condition})" for condition in held]
     if (num_items := len(pairs[0].items)) < FEW_ITEMS:
         notes.append(
@@ -32,35 +33,36 @@ _COLUMNS_NOTE = (
 )
 
 
-def _sentence(pair: Pair, row: Row) -> str:
+def _sentence(pair: Pair, row: Row, is_alone: bool) -> str:
     a, b = pair.base.label, pair.other.label
-    counts = f"{_share(row, 'a')} against {_share(row, 'b')}"
+    counts = f"{_share(row, 'b')} with {b}, {_share(row, 'a')} with {a}"
     if not isinstance(row["difference"], float):
         why = "a condition has no right answer" if not (row["n_a"] and row["n_b"]) else "one item is too few"
         return f"Nothing can be said of DBDK with {b} against {a} ({counts}): {why}"
     parts = [f"{_verdict(row, a, b)} ({counts}; {_difference(row)})"]
     parts += _about_denominators(pair, row)
     if row["num_both"]:
-        parts.append(_on_both(row))
+        parts.append(_on_both(row, a, b))
     if isinstance(row["mde"], float):
         parts.append(
-            f"with {row['num_items']} items the study can detect differences of about {100 * row['mde']:.0f} points; "
+            f"with {row['num_items']} items the study can detect differences of about {100 * row['mde']:.0f} points"
+            f"{'' if is_alone else ' by one test alone'}; "
             f"3 points would take about {row['items_for_3_points']} items"
         )
     return ". ".join(part[0].upper() + part[1:] for part in parts)
 
 
 def _verdict(row: Row, a: str, b: str) -> str:
-    """Evidence where the adjusted test and the interval both say so."""
+    """Evidence where the adjusted test and the interval both say so; the test alone where there is no interval."""
     p_value = row["p_holm"] if isinstance(row["p_holm"], float) else 1.0
     if row["difference"] == 0 and row["count_a"] == row["count_b"] and row["n_a"] == row["n_b"]:
         return f"no difference in DBDK between {b} and {a} was observed"
+    if p_value > _ALPHA and (_interval(row) is None or _holds_zero(row)):
+        return f"there is no evidence that DBDK differs between {b} and {a}"
     if p_value <= _ALPHA and not _holds_zero(row):
         direction = "higher" if float(row["difference"] or 0) > 0 else "lower"
         return f"there is evidence that DBDK is {direction} with {b} than with {a}"
-    if p_value <= _ALPHA or not _holds_zero(row):
-        return f"the evidence that DBDK differs between {b} and {a} is mixed: test and interval disagree"
-    return f"there is no evidence that DBDK differs between {b} and {a}"
+    return f"the evidence that DBDK differs between {b} and {a} is mixed: test and interval disagree"
 
 
 def _difference(row: Row) -> str:
@@ -74,14 +76,15 @@ def _difference(row: Row) -> str:
     return f"{value}{interval}, permutation p = {row['p_permutation']:.2g}{adjusted}"
 
 
-def _on_both(row: Row) -> str:
+def _on_both(row: Row, a: str, b: str) -> str:
     """The comparison that no denominator can move."""
-    counts = f"{row['both_a']} and {row['both_b']}"
-    interval = ""
+    difference = ""
     if isinstance(row["both_difference"], float):
-        ends = f"{_points(row['both_difference_low'])} to {_points(row['both_difference_high'])}"
-        interval = f" (difference {_points(row['both_difference'])} points, {ends})"
-    return f"of the {row['num_both']} evaluations that both executed, DK are {counts}{interval}"
+        low, high = row["both_difference_low"], row["both_difference_high"]
+        ends = f", {_points(low)} to {_points(high)}" if isinstance(low, float) else ""
+        difference = f" (difference {_points(row['both_difference'])} points{ends})"
+    counts = f"{row['both_b']} with {b} and {row['both_a']} with {a}"
+    return f"of the {row['num_both']} evaluations that both executed, DK are {counts}{difference}"
 
 
 def _about_denominators(pair: Pair, row: Row) -> list[str]:
@@ -89,7 +92,7 @@ def _about_denominators(pair: Pair, row: Row) -> list[str]:
     if row["count_a"] != row["count_b"] or row["n_a"] == row["n_b"]:
         return []
     change = int(row["n_b"] or 0) - int(row["n_a"] or 0)
-    a, b = (sums[0] for sums in pair.sums(COMPARED["executes"]))
+    a, b = (sums[0] for sums in pair.sums(COMPARED["p_executes"]))
     moved = [f"{item} {x} to {y}" for item, x, y in zip(pair.items, a, b, strict=True) if x != y]
     kind = "fewer" if change < 0 else "more"
     answers = f"{abs(change)} {kind} {'answer was' if abs(change) == 1 else 'answers were'} right"
@@ -99,9 +102,15 @@ def _about_denominators(pair: Pair, row: Row) -> list[str]:
     ]
 
 
-def _holds_zero(row: Row) -> bool:
+def _interval(row: Row) -> tuple[float, float] | None:
     low, high = row["difference_low"], row["difference_high"]
-    return not (isinstance(low, float) and isinstance(high, float)) or low <= 0 <= high
+    return (low, high) if isinstance(low, float) and isinstance(high, float) else None
+
+
+def _holds_zero(row: Row) -> bool:
+    """Whether the interval of the difference, if it has one, holds 0."""
+    ends = _interval(row)
+    return ends is not None and ends[0] <= 0 <= ends[1]
 
 
 def _share(row: Row, side: str) -> str:
