@@ -36,16 +36,18 @@ def answered(answer: str | None, likelihood: float = 0.0, energy: float = 0.0, f
 
 ANSWERS = st.sampled_from(["right", "right", "a", "b", None])
 VALUES = st.sampled_from([-2.0, -1.0, -0.5])
-CANDIDATE = st.builds(answered, ANSWERS, VALUES, VALUES | st.just(NAN))
+FAILED = st.just(answered(None, NAN, NAN, failed=True))
+CANDIDATE = st.builds(answered, ANSWERS, VALUES, VALUES | st.just(NAN)) | FAILED
 PROMPTS = st.lists(st.lists(CANDIDATE, min_size=1, max_size=8), min_size=1, max_size=4)
 
 
 def chosen(drawn: tuple[dict[str, Any], ...], reranker: Selector, prompt: list[dict[str, Any]]) -> float:
     """Expected accuracy of a choice among the candidates that were drawn."""
+    with_text = [each for each in drawn if not each["failed"]]
     if reranker is RANDOM:
-        return fmean(each["answer"] == "right" for each in drawn)
+        return fmean(each["answer"] == "right" for each in with_text or drawn)
     if reranker is FIRST:
-        return float(prompt[0]["answer"] == "right")
+        return float(next((each["answer"] == "right" for each in prompt if not each["failed"]), 0.0))
     if reranker is ORACLE:
         return float(any(each["answer"] == "right" for each in drawn))
     if reranker is MAJORITY:
@@ -58,8 +60,8 @@ def chosen(drawn: tuple[dict[str, Any], ...], reranker: Selector, prompt: list[d
         value = -each["likelihood"] if reranker is LIKELIHOOD else each["energy"]
         return np.inf if each["failed"] or np.isnan(value) else value
 
-    least = min(map(key, drawn))
-    return fmean(each["answer"] == "right" for each in drawn if key(each) == least)
+    least = min(map(key, with_text or drawn))
+    return fmean(each["answer"] == "right" for each in with_text or drawn if key(each) == least)
 
 
 @pytest.mark.parametrize("reranker", [RANDOM, FIRST, MAJORITY, LIKELIHOOD, ENERGY, ORACLE], ids=lambda each: each.name)

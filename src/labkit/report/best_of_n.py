@@ -6,17 +6,25 @@ One row a reranker and k. Every test is paired over prompts, and made once, at t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from labkit.report.pool import ArmCounts, Pool, ranking_column
-from labkit.report.selection_notes import comparison_note, error_note, family_note
+from labkit.report.prompt_means import accuracy_cells
+from labkit.report.selection_notes import (
+    comparison_note,
+    distinct_note,
+    error_note,
+    failure_note,
+    family_note,
+    has_spread,
+)
 from labkit.report.table import Cell, Table
 from labkit.rerank.candidate_arrays import Candidates
-from labkit.rerank.selection import FIRST, LIKELIHOOD, MAJORITY, ORACLE, RANDOM, Selector, ranked
+from labkit.rerank.selection import FIRST, LIKELIHOOD, MAJORITY, NO_SCORE, ORACLE, RANDOM, Selector, ranked
 from labkit.stats import (
     PairedDifference,
     holm,
@@ -24,9 +32,10 @@ from labkit.stats import (
     paired_difference,
     powers_of_two,
     selection_efficiency,
-    wilson_mean,
 )
 
+LEAST_CANDIDATES = 2
+"""Of a prompt, for there to be a choice."""
 BASES = ("random", "majority")
 """What every reranker is compared with."""
 
@@ -73,12 +82,13 @@ class _Comparison:
 
 
 def best_of_n_table(pooled: Pool, ks: Sequence[int] = ()) -> Table | None:
-    """The table of a pool that was read with its candidates; None where no arm has two candidates a prompt.
+    """The table of a pool that was read with its candidates; None where no prompt has two candidates of an arm. Prompts with
+    fewer are left out with a note: they are of a run that is not done, and would leave nothing to choose from.
 
     Args:
         ks: candidates drawn; none is every power of two up to the number of candidates, and that number
     """
-    arms = [_arm(pooled, counts, ks) for counts in pooled.arms if int(counts.num_rollouts.min()) >= 2]
+    arms = [_arm(pooled, counts, ks) for counts in pooled.arms if int(counts.num_rollouts.max()) >= 2]
     arms = [arm for arm in arms if arm.ks]
     if not arms:
         return None
@@ -97,10 +107,17 @@ def best_of_n_table(pooled: Pool, ks: Sequence[int] = ()) -> Table | None:
 
 
 def _arm(pooled: Pool, counts: ArmCounts, ks: Sequence[int]) -> _Arm:
-    key, most = counts.arm.key, int(counts.num_rollouts.min())
+    key, enough = counts.arm.key, counts.num_rollouts >= LEAST_CANDIDATES
+    most = int(counts.num_rollouts[enough].min())
     scored = pooled.rollouts.filter((pl.col("arm") == key) & pl.col("correct").is_not_null())
+    scored = scored.filter(pl.len().over("prompt") >= LEAST_CANDIDATES)
     shown = sorted({k for k in ks if k <= most} if ks else {*powers_of_two(most), most})
-    return _Arm(key, _candidates(scored.sort("prompt", "index", "seed")), shown)
+    arm = _Arm(key, _candidates(scored.sort("prompt", "index", "seed")), shown)
+    if left_out := int((~enough).sum()):
+        arm.notes.append(
+            f"{key}: {left_out} of {len(enough)} prompts have fewer than {LEAST_CANDIDATES} scored candidates and are left out"
+        )
+    return arm
 
 
 def _candidates(frame: pl.DataFrame) -> Candidates:
@@ -115,6 +132,7 @@ def _candidates(frame: pl.DataFrame) -> Candidates:
         scores={
             name.removeprefix(ranking_column("")): frame[name].fill_null(np.nan).to_numpy() for name in columns
         },
+        texts=frame["text_code"].to_numpy().astype(np.int64),
     )  # fmt: skip
 
 
@@ -138,9 +156,13 @@ def _scores_note(candidates: Candidates, selector: Selector) -> list[str]:
     """How many candidates a ranking says nothing of."""
     if selector.scores is None:
         return []
-    missing = int((np.isinf(selector.scores(candidates)) & ~candidates.failed).sum())
+    missing = int((selector.scores(candidates) == NO_SCORE).sum())
     total = len(candidates.correct)
-    return [f"{selector.name} has no score for {missing} of {total} candidates, which come last"] if missing else []
+    return (
+        [f"{selector.name} has no score for {missing} of {total} candidates, which come after those with one"]
+        if missing
+        else []
+    )
 
 
 def _fill(arm: _Arm, rankings: Sequence[Selector]) -> Iterator[_Comparison]:
@@ -155,19 +177,20 @@ def _fill(arm: _Arm, rankings: Sequence[Selector]) -> Iterator[_Comparison]:
     for selector in selectors:
         if selector.name in arm.values:
             _add_rows(arm, selector)
-    arm.notes.append(error_note(arm.candidates))
-    compared = [each.name for each in (MAJORITY, LIKELIHOOD, *rankings) if each.name in arm.values]
+    arm.notes += [error_note(arm.candidates), *failure_note(arm.candidates), *distinct_note(arm.candidates)]
+    compared = [each for each in (MAJORITY, LIKELIHOOD, *rankings) if each.name in arm.values]
     for base in BASES:
-        for name in compared:
-            if name != base and base in arm.values and len(arm.candidates.counts) >= 2:
-                yield _compare(arm, name, base)
+        for selector in compared:
+            if selector.name != base and base in arm.values and len(arm.candidates.counts) >= 2:
+                yield _compare(arm, selector, base)
 
 
 def _add_rows(arm: _Arm, selector: Selector) -> None:
-    """A row for every k; one for what does not depend on it."""
+    """A row for every k; one for what does not depend on it, as chance does where it passes over failed candidates."""
+    once = selector is FIRST or (selector is RANDOM and not arm.candidates.failed.any())
     auc = _auc_cells(arm.candidates, selector)
     for place, k in enumerate(arm.ks):
-        if selector not in (RANDOM, FIRST) or k == arm.ks[-1]:
+        if not once or k == arm.ks[-1]:
             values = arm.values[selector.name][:, place]
             arm.rows.append(_counts(arm, selector, k) | _accuracy_cells(arm, selector, values, place) | auc)
 
@@ -179,10 +202,9 @@ def _counts(arm: _Arm, selector: Selector, k: int) -> dict[str, Cell]:
 
 
 def _accuracy_cells(arm: _Arm, selector: Selector, values: FloatArray, place: int) -> dict[str, Cell]:
-    total = float(arm.candidates.counts.sum())
     # As for pass@k: draws of k that share no candidate are independent, and there are no more of them than this.
-    low, high = wilson_mean(values, num_trials=total if selector is RANDOM else total / arm.ks[place])
-    cells: dict[str, Cell] = {"accuracy": float(values.mean()), "accuracy_low": low, "accuracy_high": high}
+    drawn = 1 if selector is RANDOM else arm.ks[place]
+    cells = accuracy_cells("accuracy", values, float((~arm.candidates.failed).sum()) / drawn)
     found = selection_efficiency(values, arm.values["random"][:, place], arm.values["oracle"][:, place])
     if found is not None and selector not in (RANDOM, ORACLE):  # 0 and 1 by definition
         cells |= {"efficiency": found.value, "efficiency_low": found.low, "efficiency_high": found.high}
@@ -195,12 +217,16 @@ def _auc_cells(candidates: Candidates, selector: Selector) -> dict[str, Cell]:
     return {} if found is None else {"auc": found.value, "auc_low": found.low, "auc_high": found.high}
 
 
-def _compare(arm: _Arm, name: str, base: str) -> _Comparison:
+def _compare(arm: _Arm, selector: Selector, base: str) -> _Comparison:
+    name = selector.name
     ours, theirs = arm.values[name][:, -1], arm.values[base][:, -1]
     found = paired_difference(theirs, ours)
+    if base == "random" and (test := selector.against_chance(arm.candidates)) is not None:
+        kind = "permutation" if test.exact else "permutation, sampled"
+        found = replace(found, p_value=test.p_value, test=kind)
     row = next(row for row in arm.rows if (row["reranker"], row["k"]) == (name, arm.ks[-1]))
     row |= {f"vs_{base}": found.value, f"vs_{base}_p": found.p_value, f"vs_{base}_mde": found.mde}
-    if found.standard_error > 1e-12:  # where all prompts agree there is no spread to learn from
+    if has_spread(found):
         row |= {f"vs_{base}_low": found.low, f"vs_{base}_high": found.high}
     return _Comparison(arm.key, name, base, found, (float(theirs.mean()), float(ours.mean())), row)
 

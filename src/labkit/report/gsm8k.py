@@ -8,8 +8,8 @@ import polars as pl
 
 from labkit.record.rescoring import graded_prompts
 from labkit.report.pool import Pool
+from labkit.report.prompt_means import mean_by_prompt
 from labkit.report.table import Cell, Table
-from labkit.stats import wilson_mean
 from labkit.tasks.gsm8k.extraction import LOW_CONFIDENCE
 from labkit.tasks.gsm8k.scoring import peer_verdicts
 
@@ -63,7 +63,5 @@ def _graded(frame: pl.DataFrame, golds: dict[str, Fraction]) -> pl.DataFrame:
 
 
 def _accuracy(graded: pl.DataFrame, rule: str) -> dict[str, Cell]:
-    values = graded.group_by("prompt").agg(pl.col(rule).mean()).sort("prompt")[rule].to_numpy()
-    low, high = wilson_mean(values, num_trials=float(graded.height))
-    counts: dict[str, Cell] = {"num_prompts": len(values), "num_rollouts": graded.height}
-    return counts | {"accuracy": float(values.mean()), "accuracy_low": low, "accuracy_high": high}
+    counts: dict[str, Cell] = {"num_prompts": graded["prompt"].n_unique(), "num_rollouts": graded.height}
+    return counts | mean_by_prompt("accuracy", graded, rule)

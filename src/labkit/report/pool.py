@@ -84,16 +84,20 @@ def read_part(run: Run, *, salvage: bool = False, candidates: bool = False, text
 
     Args:
         salvage: read past damaged lines
-        candidates: with `logprob`, the verdict's `answer` and `rule`, and the scores of every stored ranking
+        candidates: with `logprob`, `text_code` (the same number for the same text), the verdict's `answer` and `rule`, and
+            the scores of every stored ranking
         texts: with `text`
 
     Raises:
         RecordError: the record is damaged, and `salvage` is off or does not help.
     """
-    columns = [*_COUNTED, *(["logprob"] if candidates else []), *(["text"] if texts else [])]
+    columns = [*_COUNTED, *(["logprob"] if candidates else []), *(["text"] if texts or candidates else [])]
     verdict = ["correct", *(["answer", "rule"] if candidates else [])]
     rows = read_scored(run, columns=columns, verdict_columns=verdict, salvage=salvage)
     frame, warnings, rankings = rows.frame, rows.warnings, read_rankings(run, salvage=salvage) if candidates else []
+    if candidates:
+        frame = frame.with_columns(text_code=pl.col("text").hash(seed=0).reinterpret(signed=True))
+        frame = frame if texts else frame.drop("text")
     for ranking in rankings:
         scores = ranking.frame.select(*KEY, "attempt", pl.col("score").alias(ranking_column(ranking.name)))
         frame = frame.join(scores, on=[*KEY, "attempt"], how="left", maintain_order="left")

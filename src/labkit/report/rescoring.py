@@ -8,19 +8,21 @@ import polars as pl
 
 from labkit.record.identity import describe_difference
 from labkit.record.run import Run
+from labkit.report.prompt_means import mean_by_prompt
 from labkit.report.table import Cell, Table
 from labkit.rollouts.rescore import Rescoring
-from labkit.stats import wilson_mean
 
 _COLUMNS = (
     *("run", "arm", "num_prompts", "num_rollouts", "before", "before_low", "before_high"),
     *("after", "after_low", "after_high", "now_right", "now_wrong", "otherwise_changed"),
+    *("num_new", "new", "new_low", "new_high"),
 )
 _MOST_EXAMPLES = 5
 
 
 def rescored_table(run: Run, found: Rescoring) -> Table:
-    """Mean accuracy of every arm before and after over the same rollouts, with 95 % intervals over prompts."""
+    """Mean accuracy of every arm before and after, both over the rollouts that had a verdict, with 95 % intervals over
+    prompts; rollouts that had none are `num_new`, and their accuracy `new`."""
     rows = [_row(run, arm, frame) for (arm,), frame in found.frame.sort("arm").group_by("arm", maintain_order=True)]
     notes = [*_what_changed(found), *found.notes]
     if found.num_left_out:
@@ -32,7 +34,7 @@ def rescored_table(run: Run, found: Rescoring) -> Table:
         _COLUMNS,
         rows,
         notes,
-        ["run", "num_prompts", "num_rollouts", "otherwise_changed"],
+        ["run", "num_prompts", "num_rollouts", "otherwise_changed", "new", "num_new"],
     )
 
 
@@ -41,10 +43,12 @@ def _row(run: Run, arm: Any, frame: pl.DataFrame) -> dict[str, Cell]:
     return {
         "run": run.id,
         "arm": arm,
-        "num_prompts": frame["prompt"].n_unique(),
-        "num_rollouts": frame.height,
-        **_rate("before", scored, "correct_before"),
-        **_rate("after", frame, "correct"),
+        "num_prompts": scored["prompt"].n_unique(),
+        "num_rollouts": scored.height,
+        "num_new": frame.height - scored.height,
+        **mean_by_prompt("new", frame.filter(pl.col("correct_before").is_null()), "correct"),
+        **mean_by_prompt("before", scored, "correct_before"),
+        **mean_by_prompt("after", scored, "correct"),
         "now_right": _count(scored, pl.col("correct") & ~pl.col("correct_before")),
         "now_wrong": _count(scored, ~pl.col("correct") & pl.col("correct_before")),
         "otherwise_changed": _count(scored, _otherwise_changed()),
@@ -61,21 +65,13 @@ def _count(frame: pl.DataFrame, condition: pl.Expr) -> int:
     return frame.filter(condition).height
 
 
-def _rate(name: str, frame: pl.DataFrame, column: str) -> dict[str, Cell]:
-    if not frame.height:
-        return {name: None}
-    by_prompt = frame.group_by("prompt").agg(pl.col(column).mean()).sort("prompt")[column].to_numpy()
-    low, high = wilson_mean(by_prompt, num_trials=float(frame.height))
-    return {name: float(by_prompt.mean()), f"{name}_low": low, f"{name}_high": high}
-
-
 def _what_changed(found: Rescoring) -> list[str]:
     if difference := describe_difference(found.score_before, found.score):
         lines = [f"other rules or golds (before | now): {line}" for line in difference.splitlines()]
     else:
         lines = ["scorer and golds are the same as before"]
     new = found.frame["correct_before"].null_count()
-    return lines + ([f"{new} rollouts had no verdict before"] if new else [])
+    return lines + ([f"{new} rollouts had no verdict before, and are in neither figure"] if new else [])
 
 
 def _examples(found: Rescoring) -> list[dict[str, Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from labkit.rerank.candidate_arrays import Candidates
 from labkit.stats import PairedDifference, variance_components
 
@@ -9,7 +11,13 @@ ALPHA = 0.05
 LEAST_P = 1e-11
 """Smaller p-values say no more, and sums of so many terms are not known to more digits."""
 _NAMES = {"random": "chance", "majority": "majority"}
-_TESTS = {"mcnemar": "McNemar", "sign-flip": "sign flips", "sign-flip, sampled": "sign flips, sampled"}
+_TESTS = {
+    "mcnemar": "McNemar",
+    "sign-flip": "sign flips",
+    "sign-flip, sampled": "sign flips, sampled",
+    "permutation": "permuted verdicts",
+    "permutation, sampled": "permuted verdicts, sampled",
+}
 
 
 def comparison_note(
@@ -32,11 +40,17 @@ def comparison_note(
     else:
         verdict = f"is {'better' if found.value > 0 else 'worse'} than {other}"
     p_value = f"p {_p_text(found.p_value)} by {_TESTS[found.test]}, {_p_text(adjusted_p).removeprefix('= ')} by Holm"
+    interval = f" [{_signed(found.low)}, {_signed(found.high)}]" if has_spread(found) else ""
     return (
-        f"{verdict}: {accuracies[1]:.3f} against {accuracies[0]:.3f}, difference {_signed(found.value)} "
-        f"[{_signed(found.low)}, {_signed(found.high)}], {p_value}, better on {found.num_better} of {found.num_prompts} "
-        f"prompts and worse on {found.num_worse}; a true difference of {found.mde:.3f} would be found 8 times in 10"
+        f"{verdict}: {accuracies[1]:.3f} against {accuracies[0]:.3f}, difference {_signed(found.value)}{interval}, "
+        f"{p_value}, better on {found.num_better} of {found.num_prompts} prompts and worse on {found.num_worse}; "
+        f"one test alone would find a true difference of {found.mde:.3f} 8 times in 10"
     )
+
+
+def has_spread(found: PairedDifference) -> bool:
+    """Whether prompts differ in their difference; where all agree there is nothing to learn an interval from."""
+    return found.standard_error > 1e-12
 
 
 def _p_text(p_value: float) -> str:
@@ -57,7 +71,7 @@ def family_note(num_comparisons: int) -> str:
 
 def error_note(candidates: Candidates) -> str:
     """How uncertain mean@N is, and what more candidates would change about that."""
-    what = "random is mean@N, oracle is pass@k"
+    what = "random is mean@N" + (" of what has a text" if candidates.failed.any() else "") + ", oracle is pass@k"
     counts = candidates.counts
     if len(counts) < 2:
         return f"{what}; a single prompt has no interval over prompts, and nothing is compared"
@@ -67,3 +81,31 @@ def error_note(candidates: Candidates) -> str:
         f"{what}; variance between prompts {found.between:.3f}, between candidates of one prompt {found.within:.3f}: the "
         f"standard error of mean@N is {now:.4f}, and would be {twice:.4f} with twice the candidates"
     )
+
+
+def failure_note(candidates: Candidates) -> list[str]:
+    """What candidates without a text do to chance."""
+    if not (num_failed := int(candidates.failed.sum())):
+        return []
+    mean = float((candidates.num_correct / candidates.counts).mean())
+    return [
+        f"{num_failed} of {len(candidates.failed)} candidates failed: no way of choosing, random included, takes one where the "
+        f"draw holds another; mean@N with them as wrong answers is {mean:.3f}, and auc is over the others"
+    ]
+
+
+def distinct_note(candidates: Candidates) -> list[str]:
+    """The chance of what looks at texts alone, where a problem has some of them several times."""
+    kept = ~candidates.failed
+    if candidates.texts is None or not kept.any():
+        return []
+    known = np.stack([candidates.prompts[kept], candidates.texts[kept]], axis=1)
+    distinct, first = np.unique(known, axis=0, return_index=True)
+    if not (num_repeats := int(kept.sum()) - len(distinct)):
+        return []
+    _, codes = np.unique(distinct[:, 0], return_inverse=True)
+    shares = np.bincount(codes, candidates.correct[kept][first]) / np.bincount(codes)
+    return [
+        f"{num_repeats} of {int(kept.sum())} texts repeat another one of their prompt: a blind choice among distinct texts is "
+        f"right in {shares.mean():.3f}, which is the chance that vs_random_p of a score of texts alone is worked out against"
+    ]

@@ -29,6 +29,8 @@ class Candidates:
     """(M,) mean log-probability a token; NaN where it is not known"""
     scores: Mapping[str, FloatArray] = field(default_factory=dict)
     """By name of a ranking (M,), lower is better; NaN where a candidate has none"""
+    texts: IntArray | None = None
+    """(M,) the same number for the same text of a prompt; None where no two are the same"""
 
     @property
     def starts(self) -> IntArray:
@@ -39,6 +41,11 @@ class Candidates:
     def num_correct(self) -> IntArray:
         """(P,)"""
         return np.add.reduceat(self.correct, self.starts, dtype=np.int64)
+
+    @property
+    def prompts(self) -> IntArray:
+        """(M,) position of the prompt that each is for."""
+        return np.repeat(np.arange(len(self.counts)), self.counts)
 
     def blocks(self) -> Iterator[tuple[IntArray, IntArray]]:
         """The prompts (B,) with one number n of candidates, and where their candidates stand (B, n)."""

@@ -3,8 +3,9 @@
     choose(candidates, ks) -> (P, K)
 
 for every prompt and every k in `ks`, over all draws of k of the prompt's candidates without replacement, ties shared. k is at
-most the smallest number of candidates of a prompt. Whatever scores candidates, a model or a function, is one of these as well
-once its scores are stored: `ranked`.
+most the smallest number of candidates of a prompt. A candidate that failed has no text: nobody chooses it where the draw holds
+another, and chance does not either, so that a score that says nothing is exactly chance. Whatever scores candidates, a model
+or a function, is one of these as well once its scores are stored: `ranked`.
 """
 
 from __future__ import annotations
@@ -14,9 +15,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from labkit.rerank.candidate_arrays import Candidates, FloatArray
-from labkit.stats import best_of_n, item_auc, maj_at_k, pass_at_k
+from labkit.rerank.candidate_arrays import Candidates, FloatArray, IntArray
+from labkit.stats import best_of_n, item_auc, maj_at_k, pass_at_k, ranking_permutation
 from labkit.stats.majority import MOST_CANDIDATES
+from labkit.stats.permutation import Permutation
+
+NO_SCORE = float(np.finfo(np.float64).max)
+"""Stands for the score of a text that has none."""
+_ROUNDING = 1e-4
 
 Choose = Callable[[Candidates, Sequence[int]], FloatArray]
 
@@ -34,24 +40,64 @@ class Selector:
     """Why it cannot choose among these; None where it can"""
 
     def auc(self, candidates: Candidates) -> FloatArray | None:
-        """(P,) `labkit.stats.item_auc` of its scores; None where it does not rank."""
+        """(P,) `labkit.stats.item_auc` of its scores over the candidates with a text; None where it does not rank."""
         if self.scores is None:
             return None
-        scores, values = self.scores(candidates), np.empty(len(candidates.counts))
-        for prompts, places in candidates.blocks():
-            values[prompts] = item_auc(scores[places], candidates.correct[places])
+        scores, values = self.scores(candidates), np.full(len(candidates.counts), np.nan)
+        kept, prompts = ~candidates.failed, candidates.prompts
+        numbers = np.bincount(prompts[kept], minlength=len(values))
+        for n in np.unique(numbers[numbers > 0]):
+            of_n = kept & (numbers[prompts] == n)
+            values[numbers == n] = item_auc(scores[of_n].reshape(-1, n), candidates.correct[of_n].reshape(-1, n))
         return values
 
+    def against_chance(self, candidates: Candidates) -> Permutation | None:
+        """`labkit.stats.ranking_permutation` of its choice among all of a prompt's candidates with a text.
 
-def random(candidates: Candidates, ks: Sequence[int]) -> FloatArray:
-    """Any of the candidates: mean@N, whatever k."""
-    share = candidates.num_correct / candidates.counts
-    return np.repeat(share[:, None], len(ks), axis=1)
+        Where scores depend on the text alone, a text that came twice is one thing to choose, not two that agree by
+        chance: then the test is of a choice among distinct texts. None where it does not rank, or nobody has a text.
+        """
+        if self.scores is None or candidates.failed.all():
+            return None
+        scores = self.scores(candidates)
+        counts = _best_counts(*_distinct(candidates, scores))
+        return ranking_permutation(*counts)
+
+
+def _distinct(candidates: Candidates, scores: FloatArray) -> tuple[IntArray, FloatArray, IntArray]:
+    """Prompt, score and verdict of all that can be chosen: distinct texts where equal ones are scored alike."""
+    kept = ~candidates.failed
+    prompts, scores, correct = candidates.prompts[kept], scores[kept], candidates.correct[kept].astype(np.int64)
+    if candidates.texts is None:
+        return prompts, scores, correct
+    order = np.lexsort((scores, candidates.texts[kept], prompts))
+    prompts, scores, correct, texts = prompts[order], scores[order], correct[order], candidates.texts[kept][order]
+    new = np.ones(len(prompts), dtype=bool)
+    new[1:] = (prompts[1:] != prompts[:-1]) | (texts[1:] != texts[:-1])
+    steps = np.where(new[1:], 0.0, scores[1:] - scores[:-1])
+    # A sum of log-probabilities depends on its batch by rounding.
+    if (steps > _ROUNDING * max(1.0, float(np.abs(scores).max()))).any():
+        return prompts, scores, correct
+    return prompts[new], scores[new], correct[new]
+
+
+def _best_counts(prompts: IntArray, scores: FloatArray, correct: IntArray) -> tuple[IntArray, ...]:
+    """(P,) each: how many can be chosen, how many of them are right, how many share the best score, and how many of these
+    are right; without prompts that have none."""
+    _, codes = np.unique(prompts, return_inverse=True)
+    least = np.full(codes.max() + 1, np.inf)
+    np.minimum.at(least, codes, scores)
+    best = scores == least[codes]
+    wanted = (np.ones(len(codes)), correct, best, best * correct)
+    return tuple(np.bincount(codes, each).astype(np.int64) for each in wanted)
 
 
 def first(candidates: Candidates, ks: Sequence[int]) -> FloatArray:
-    """The candidate that was drawn first, whatever k."""
-    verdicts = candidates.correct[candidates.starts].astype(np.float64)
+    """The candidate with a text that was drawn first, whatever k; wrong where there is none."""
+    kept = np.flatnonzero(~candidates.failed)
+    prompts, place = np.unique(candidates.prompts[kept], return_index=True)
+    verdicts = np.zeros(len(candidates.counts))
+    verdicts[prompts] = candidates.correct[kept[place]]
     return np.repeat(verdicts[:, None], len(ks), axis=1)
 
 
@@ -82,14 +128,14 @@ def best_by(scores: Callable[[Candidates], FloatArray]) -> Choose:
 
 
 def ranked(name: str, shown: str) -> Selector:
-    """The ranking of this name in `Candidates.scores`; a candidate without a score comes last.
+    """The ranking of this name in `Candidates.scores`; a text without a score comes after all others.
 
     Args:
         shown: what the reranker is called
     """
 
     def scores(candidates: Candidates) -> FloatArray:
-        return _nan_last(candidates.scores[name])
+        return _last(candidates.scores[name], candidates)
 
     def why_not(candidates: Candidates) -> str | None:
         return "it has no score for any candidate" if np.isnan(candidates.scores[name]).all() else None
@@ -97,13 +143,18 @@ def ranked(name: str, shown: str) -> Selector:
     return Selector(shown, best_by(scores), scores, why_not)
 
 
-def _nan_last(scores: FloatArray) -> FloatArray:
-    # Infinity is an order and no number here: nothing is summed over scores.
-    return np.where(np.isnan(scores), np.inf, scores)
+def _last(scores: FloatArray, candidates: Candidates) -> FloatArray:
+    """What has no score behind what has one, and what has no text behind both."""
+    # Neither is a number here but an order: nothing is summed over scores.
+    return np.where(candidates.failed, np.inf, np.where(np.isnan(scores), NO_SCORE, scores))
 
 
 def _unlikelihood(candidates: Candidates) -> FloatArray:
-    return _nan_last(np.where(candidates.failed, np.nan, -candidates.likelihood))
+    return _last(-candidates.likelihood, candidates)
+
+
+def _any_text(candidates: Candidates) -> FloatArray:
+    return _last(np.zeros(len(candidates.correct)), candidates)
 
 
 def _no_likelihood(candidates: Candidates) -> str | None:
@@ -128,7 +179,7 @@ def _no_vote(candidates: Candidates) -> str | None:
     return None
 
 
-RANDOM = Selector("random", random)
+RANDOM = Selector("random", best_by(_any_text))
 FIRST = Selector("first", first)
 MAJORITY = Selector("majority", majority, why_not=_no_vote)
 LIKELIHOOD = Selector("likelihood", best_by(_unlikelihood), _unlikelihood, _no_likelihood)

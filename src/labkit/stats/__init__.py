@@ -20,6 +20,7 @@ from labkit.stats.majority import SampledValue, maj_at_k, weighted_maj_at_k
 from labkit.stats.means import student_mean
 from labkit.stats.permutation import Permutation, sign_flip_permutation, swap_permutation
 from labkit.stats.power import mde, rates_power, rates_sample_size, sample_size
+from labkit.stats.ranking import ranking_permutation
 from labkit.stats.selection import (
     WithinItemAuc,
     best_of_n,
@@ -68,6 +69,7 @@ __all__ = [
     "pass_at_k_rates",
     "pass_hat_k",
     "powers_of_two",
+    "ranking_permutation",
     "rates_power",
     "rates_sample_size",
     "sample_size",
