@@ -11,14 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 from contaminated_runs import PLANTS, evaluate, read_rows, save_noisy_copy, save_problems, save_talker, write_rows
+from goodhart_runs import published, save_published
+from solved_runs import rank
 
 from labkit.models.engines import Engines
 from labkit.record.compaction import compact
 from labkit.record.run import Run, open_run
 from labkit.report.overview import report
-from labkit.rollouts.checks import check_run, overlap, score_findings
-from labkit.rollouts.checks_style import ALONE, Groups, strangest
+from labkit.rollouts.checks import check_run
+from labkit.rollouts.checks.style import ALONE, Groups, strangest
 from labkit.rollouts.findings import Finding
+from labkit.rollouts.importing import import_goodhart
 
 Given = dict[str, Any]
 
@@ -84,7 +87,10 @@ def plant_everything(settings: dict[str, tuple[Given, Given]], task: str, seeds:
         for name, (put, checks) in PLANTS.items():
             copy = open_run(Path(shutil.copytree(run.path, folder / f"{seed}-{name}" / run.id)))
             assert put(copy, older if name == "stale rows" else another, np.random.default_rng(seed)) > 0
-            assert suspicions(check_run(copy)) & checks, (seed, name)
+            found = check_run(copy)
+            # What is scattered may be a model's own refusal: it is found, and called doubtful.
+            named = {finding.check for finding in found if finding.severity == "warning"} if "here" in name else set()
+            assert (suspicions(found) | named) & checks, (seed, name)
 
 
 @pytest.mark.parametrize("task", ["gsm8k", "countdown"])
@@ -178,22 +184,65 @@ def test_a_report_says_what_was_found_since(run: Run) -> None:
         json.dumps(table.as_json())
 
 
-def test_prompts_that_were_trained_on() -> None:
-    assert list(overlap(["a", "b"], ["c", "d"])) == []
-    (finding,) = overlap(["a", "b", "c"], ["c", "d", "c", "a"])
-    assert (finding.severity, finding.count, finding.where) == ("contamination", 2, "c, a")
-    assert "2 of 3 prompts" in finding.what
+def test_a_refusal_here_and_there_is_doubtful_but_not_suspected(run: Run) -> None:
+    refused = {line["id"] for line in run.prompts()[::8]}
+
+    def refuse(rows: list[dict[str, Any]]) -> None:
+        for number, row in enumerate(row for row in rows if row["prompt"] in refused):
+            row["text"] = row["text"] if number % 4 == 3 else "I cannot solve this problem."
+
+    found = change(run, refuse)
+    assert suspicions(found) == set(), found
+    assert "dummies" in {finding.check for finding in found if finding.severity == "warning"}
 
 
-def test_scores_that_choose_nothing_or_are_no_numbers() -> None:
-    assert list(score_findings("energy", [[0.1, 0.2], [0.3, 0.3]])) == []
-    (constant,) = score_findings("energy", [[0.5, 0.5], [0.3, 0.3]])
-    assert constant.severity == "warning" and "chooses nothing" in constant.what
-    lost, mostly = score_findings("energy", [[np.nan, 1.0, 2.0], [3.0, 3.0, 3.0], [np.inf, 4.0, 4.0]])
-    assert lost.count == 2 and "row 0 column 0" in lost.where
-    assert mostly.severity == "note" and mostly.count == 2
-    (nothing,) = score_findings("energy", [[np.nan, np.nan]])
-    assert nothing.count == 2
+def test_hard_prompts_side_by_side_may_all_be_refused(run: Run) -> None:
+    refused = {line["id"] for line in run.prompts()[:20]}
+
+    def refuse(rows: list[dict[str, Any]]) -> None:
+        for row in rows:
+            row["text"] = "I cannot solve this problem." if row["prompt"] in refused else row["text"]
+
+    assert "dummies" not in suspicions(change(run, refuse))
+
+
+def test_greedy_answers_sorted_by_difficulty_are_no_mixture(
+    settings: dict[str, tuple[Given, Given]], tmp_path: Path
+) -> None:
+    run = evaluate(tmp_path, **settings["gsm8k"][0] | {"temperature": 0.0, "num_rollouts": 1})
+
+    def harder(rows: list[dict[str, Any]]) -> None:
+        for number, row in enumerate(rows):
+            row["num_tokens"], row["text"] = 10 + number, "so " * (10 + number)
+
+    style = [finding for finding in change(run, harder) if finding.check == "style"]
+    assert [finding.severity for finding in style] == ["note"]
+
+
+def test_texts_that_were_never_recorded_are_not_missed(tmp_path: Path) -> None:
+    content = published({f"i{number}": "bkdn" for number in range(20)})
+    run, _ = import_goodhart(save_published(tmp_path / "a.json", content), tmp_path)
+    assert check_run(run) == []
+    assert report([run.id], tmp_path).notes == []
+
+
+def test_rankings_that_tell_nothing_stand_in_the_table(run: Run) -> None:
+    rank(run, "constant", lambda _: 0.5)
+    rank(run, "of questions", lambda each: float(int(each["prompt"][:6], 16)))
+    rank(run, "gaps", lambda each: float(each["index"]) if each["index"] else None, trained_on=2)
+    (table,) = report([run.id], run.path.parents[1], kinds=["checks"]).tables
+    found = {
+        (row["check"], row["severity"], row["count"]) for row in table.rows if row["check"] in ("scores", "overlap")
+    }
+    assert found == {("scores", "warning", 600), ("overlap", "contamination", 2), ("scores", "warning", 120)}
+    texts = " ".join(str(row["what"]) for row in table.rows)
+    for words in (
+        "constant gave every rollout the same score",
+        "of questions gave all candidates",
+        "gaps was TRAINED on 2",
+    ):
+        assert words in texts
+    assert table.rows[0]["check"] == "overlap"
 
 
 def test_one_prompt_unlike_the_others_is_no_stretch() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from labkit.record.run import Run
 from labkit.report.table import Cell, Table
-from labkit.rollouts.findings import MOST_ROWS, as_texts, stored
+from labkit.rollouts.findings import MOST_ROWS, Finding, as_texts, gravest_first, stored
 
 CHECKS_KIND = "checks"
 
@@ -15,20 +15,26 @@ _MOST_NOTES = 5
 
 
 def checks_table(runs: Sequence[Run], *, salvage: bool = False) -> Table:
-    """Every finding about these runs, worked out from their rows as they are now.
+    """Every finding about these runs and their rankings, worked out from the record as it is now.
 
     Raises:
         RecordError: a record is damaged, and `salvage` is off or does not help.
     """
-    from labkit.rollouts.checks import check_run
-
-    found = [(run, check_run(run, salvage=salvage)) for run in runs]
+    found = [(run, _findings(run, salvage)) for run in runs]
     rows: list[dict[str, Cell]] = [
         {"run": run.id, **finding.as_json()} for run, findings in found for finding in findings
     ]
     clean = [run.id for run, findings in found if not findings]
     notes = [f"nothing was found in {', '.join(clean)}"] if clean else []
     return Table(CHECKS_KIND, "what speaks against the rows of a run", _COLUMNS, rows, notes, expendable=["where"])
+
+
+def _findings(run: Run, salvage: bool) -> list[Finding]:
+    """About its rows, and about what rerankers said of them."""
+    from labkit.rollouts.checks import check_run
+    from labkit.rollouts.checks.rankings import rankings_findings
+
+    return gravest_first([*check_run(run, salvage=salvage), *rankings_findings(run, salvage=salvage)])
 
 
 def checks_notes(run: Run, *, again: bool, salvage: bool = False) -> list[str]:

@@ -26,6 +26,7 @@ from labkit.record.rankings import (
 )
 from labkit.record.run import Run, now
 from labkit.rerank.reranker import Candidate, Judged, Reranker, ranking_hash
+from labkit.rollouts.checks.rankings import ranking_findings
 from labkit.tasks.base import Prompt
 from labkit.tasks.questions import question_id, question_text, solution_text
 
@@ -141,36 +142,5 @@ def _summary(run: Run, ranking: Ranking) -> dict[str, Any]:
         "num_owed": owed_scores(run, ranking.hash).height,
         "trained_on": ranking.about.get("trained_on", 0),
     }
-    return {"name": ranking.name, "hash": ranking.hash, **counts, "warnings": _doubts(ranking, counts)}
-
-
-def _doubts(ranking: Ranking, counts: Mapping[str, int]) -> list[str]:
-    """Why the scores of a ranking may be worth nothing."""
-    name, frame = ranking.name, ranking.frame
-    found = list(ranking.about.get("remarks", ()))
-    if trained := counts["trained_on"]:
-        found.append(
-            f"{name} was TRAINED on {trained:,} of this run's questions: what it chooses among their candidates says "
-            "nothing of new ones"
-        )
-    if owed := counts["num_owed"]:
-        found.append(f"{name} has not scored {owed:,} rollouts: labkit eval --rerank RUN")
-    if missing := counts["num_without_score"]:
-        why = frame.filter(pl.col("score").is_null())["error"].drop_nulls().value_counts(sort=True)
-        what = f", mostly: {why['error'][0]}" if why.height else ""
-        found.append(f"{name} gave {missing:,} of {frame.height:,} rollouts no score{what}")
-    scores = frame["score"].drop_nulls()
-    if scores.len() > 1 and scores.n_unique() == 1:
-        found.append(f"{name} gave every rollout the same score, {scores[0]:g}: it tells nothing apart")
-    elif _is_constant_within(frame):
-        found.append(
-            f"{name} gave all candidates of a prompt the same score, for every prompt: it judges questions only"
-        )
-    return found
-
-
-def _is_constant_within(frame: pl.DataFrame) -> bool:
-    """Whether no prompt with several scores has two that differ, as long as there are such prompts."""
-    groups = frame.drop_nulls("score").group_by("prompt", "arm").agg(pl.len(), pl.col("score").n_unique())
-    several = groups.filter(pl.col("len") > 1)
-    return several.height > 0 and several["score"].max() == 1
+    warnings = [finding.what for finding in ranking_findings(ranking, counts["num_owed"])]
+    return {"name": ranking.name, "hash": ranking.hash, **counts, "warnings": warnings}

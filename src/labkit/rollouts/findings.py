@@ -47,6 +47,12 @@ class Finding:
         }
 
 
+def gravest_first(findings: Sequence[Finding]) -> list[Finding]:
+    """Contamination before warnings before notes."""
+    order = ("contamination", "warning", "note")
+    return sorted(findings, key=lambda finding: order.index(finding.severity))
+
+
 def stored(run: Run, result: Mapping[str, Any]) -> list[Finding] | None:
     """What the completion found that wrote a result; None where it checked nothing, or rows were written since."""
     kept = result.get("checks")

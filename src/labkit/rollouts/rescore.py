@@ -23,6 +23,8 @@ from labkit.record.identity import components_hash
 from labkit.record.rescoring import Golds, put_in_force
 from labkit.record.rows import Rollout, Verdict
 from labkit.record.run import Ask, Run, now
+from labkit.rollouts.checks import check_run
+from labkit.rollouts.findings import Finding, as_result, as_texts
 from labkit.rollouts.grading import verdict_of
 from labkit.rollouts.work import summarise, what_is_there
 from labkit.tasks.base import CountedTask, EvaluatedTask, Prompt, Scorer, Task
@@ -160,7 +162,7 @@ def _write(run: Run, grading: _Grading, found: Rescoring, verdicts: list[Verdict
     result = run.result()
     if result is None:
         return  # resuming works it out
-    figures = _figures(run, grading, found.frame)
+    figures = _figures(run, grading, found.frame) | _checked_again(run, result)
     if any(result.get(key) != value for key, value in figures.items()):
         written = {"events_bytes": run.events_path.stat().st_size} if run.status_with(result) == "done" else {}
         write_json_atomically(run.result_path, result | figures | written)
@@ -178,3 +180,13 @@ def _figures(run: Run, grading: _Grading, frame: pl.DataFrame) -> dict[str, Any]
     if isinstance(grading.task, CountedTask):
         figures |= grading.task.counts(list(grading.prompts.values()), frame)
     return figures
+
+
+def _checked_again(run: Run, result: Mapping[str, Any]) -> dict[str, Any]:
+    """The findings under the verdicts in force, in place of those that a result holds."""
+    if "checks" not in result:
+        return {}
+    findings = check_run(run)
+    before = as_texts([Finding(**line) for line in result["checks"]["findings"]])
+    others = [line for line in result.get("warnings", ()) if line not in before]
+    return {"checks": as_result(run, findings), "warnings": [*others, *as_texts(findings)]}

@@ -8,7 +8,7 @@ import polars as pl
 
 from labkit.record.frames import KEY
 from labkit.record.identity import draw_seed
-from labkit.rollouts.checks_base import Subject, rows_at
+from labkit.rollouts.checks.subject import Subject, rows_at
 from labkit.rollouts.findings import Finding
 
 

@@ -2,7 +2,8 @@
 
 Rollouts of one prompt are exchangeable, whatever the prompt: their order carries nothing. So every row is compared with the
 others of its prompt, and a stretch of rows that are all longer, or likelier, or opened in another way than those, is no
-chance. Where a prompt has one rollout only, it is compared with the prompts that open like its own.
+chance. Where a prompt has one rollout only, it is compared with the prompts that open like its own; as these may come in an
+order of their own, by difficulty for one, what is found then is a note.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy.typing as npt
 import polars as pl
 
 from labkit.record.identity import Arm
-from labkit.rollouts.checks_base import Subject, question_of, rows_at
+from labkit.rollouts.checks.subject import Subject, question_of, rows_at
 from labkit.rollouts.findings import Finding
 
 LEAST_ROWS = 10
@@ -77,7 +78,7 @@ def _finding(arm: Arm, rows: pl.DataFrame, found: dict[str, Stretch], *, certain
     ways = ", ".join(f"{name} {'higher' if stretch.z > 0 else 'lower'}" for name, stretch in found.items())
     here = rows[worst.start : worst.end]
     what = f"{arm.key}: rows {worst.start + 1} to {worst.end} of {rows.height} are unlike the others ({ways}): mixed generators?"
-    return Finding("style", "contamination" if certain else "warning", what, here.height, rows_at(here, 1))
+    return Finding("style", "contamination" if certain else "note", what, here.height, rows_at(here, 1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 
 from labkit.record.identity import Arm
-from labkit.rollouts.checks_base import Subject, question_of, rows_at
-from labkit.rollouts.findings import Finding
+from labkit.rollouts.checks.subject import Subject, question_of, rows_at
+from labkit.rollouts.findings import Finding, Severity
 
 LEAST_CHARS = 16
 """Shorter answers are the same for many prompts without anybody's fault: a number, a name."""
@@ -40,14 +40,15 @@ def text_findings(subject: Subject) -> Iterator[Finding]:
 def _empty(arm: Arm, rows: pl.DataFrame) -> Iterator[Finding]:
     empty = rows.filter(pl.col("text").str.strip_chars() == "")
     if empty.height:
-        severity = "warning" if empty.height > 0.05 * rows.height else "note"
+        severity: Severity = "warning" if empty.height > 0.05 * rows.height else "note"
         what = f"{arm.key}: {empty.height} of {rows.height} rollouts have no text"
-        yield Finding("empty", severity, what, empty.height, rows_at(empty))  # type: ignore[arg-type]
+        yield Finding("empty", severity, what, empty.height, rows_at(empty))
 
 
 def _same_for_other_prompts(arm: Arm, rows: pl.DataFrame) -> Iterator[Finding]:
     """Texts that stand under several prompts. A weak model repeats itself, too: everywhere, and with many texts. Dummies
-    stand in a row, or are one text where nothing else is repeated."""
+    stand in a row, or are one text where nothing else is repeated; the latter may also be a refusal of hard prompts, and
+    so may a row of prompts that were asked once each, in the order of their difficulty."""
     rows = rows.with_row_index("place").with_columns(text=pl.col("text").str.strip_chars())
     shared = (
         rows.filter(pl.col("text").str.len_chars() >= LEAST_CHARS)
@@ -61,12 +62,14 @@ def _same_for_other_prompts(arm: Arm, rows: pl.DataFrame) -> Iterator[Finding]:
         here = rows.filter(pl.col("text") == text)
         alone = rank == 0 and (shared.height < 2 or 10 * int(shared["num_prompts"][1]) <= num_prompts)
         is_scattered = alone and num_prompts >= LEAST_SCATTERED and num_rows <= rows.height / 2
-        if _in_a_row(here, rows.height) or is_scattered:
+        stretch = _in_a_row(here, rows.height)
+        if stretch is not None or is_scattered:
             dummies.append(text)
+            certain = stretch is not None and _is_beside_others(text, stretch, rows)
             what = (
                 f"{arm.key}: {num_rows} rollouts of {num_prompts} prompts are the same text, {_shown(text)}: dummies?"
             )
-            yield Finding("dummies", "contamination", what, num_rows, rows_at(here))
+            yield Finding("dummies", "contamination" if certain else "warning", what, num_rows, rows_at(here))
     others = shared.filter(~pl.col("text").is_in(dummies))
     count = int(others["num_rows"].sum())
     if count > 0.05 * rows.height:
@@ -74,9 +77,8 @@ def _same_for_other_prompts(arm: Arm, rows: pl.DataFrame) -> Iterator[Finding]:
         yield Finding("duplicates", "warning", what, count, rows_at(rows.filter(pl.col("text") == others["text"][0])))
 
 
-def _in_a_row(here: pl.DataFrame, num_rows: int) -> bool:
-    """Whether rows of one text follow each other for longer than chance explains, under prompts whose other rollouts are
-    other texts: neighbouring prompts may be alike."""
+def _in_a_row(here: pl.DataFrame, num_rows: int) -> pl.DataFrame | None:
+    """Rows of one text that follow each other for longer than chance explains, if there are such."""
     places = here["place"].to_numpy().astype(np.int64)
     begins = np.concatenate(([0], np.flatnonzero(np.diff(places) != 1) + 1))
     lengths = np.diff(np.concatenate((begins, [len(places)])))
@@ -84,17 +86,28 @@ def _in_a_row(here: pl.DataFrame, num_rows: int) -> bool:
     stretch = here[int(begins[best]) : int(begins[best] + lengths[best])]
     length = stretch["prompt"].n_unique()
     share = (here.height - stretch.height + 1) / max(1, num_rows - stretch.height)
-    return length >= LEAST_IN_A_ROW and share < 0.5 and num_rows * share**length < MOST_BY_CHANCE
+    is_long = length >= LEAST_IN_A_ROW and share < 0.5 and num_rows * share**length < MOST_BY_CHANCE
+    return stretch if is_long else None
+
+
+def _is_beside_others(text: str, stretch: pl.DataFrame, rows: pl.DataFrame) -> bool:
+    """Whether prompts were asked several times each, and what else those of a stretch got is not the same text mostly."""
+    if rows.height < 2 * rows["prompt"].n_unique():
+        return False
+    outside = rows.join(stretch.select("place"), on="place", how="anti")
+    beside = outside.filter(pl.col("prompt").is_in(stretch["prompt"].to_list()))
+    return 2 * beside.filter(pl.col("text") == text).height <= beside.height
 
 
 def _same_for_one_prompt(arm: Arm, rows: pl.DataFrame) -> Iterator[Finding]:
+    """A model that knows what it says says it again; that most do is worth a look only."""
     if arm.method != "temperature" or (arm.value or 0) < 0.5:
         return
     long = rows.filter(pl.col("text").str.len_chars() >= 2 * LEAST_CHARS)
     repeated = long.filter(~pl.struct("prompt", "text").is_first_distinct())
     if repeated.height > 0.5 * rows.height:
         what = f"{arm.key}: {repeated.height} of {rows.height} rollouts repeat another one of their prompt"
-        yield Finding("duplicates", "warning", what, repeated.height, rows_at(repeated))
+        yield Finding("duplicates", "note", what, repeated.height, rows_at(repeated))
 
 
 def _leaks(subject: Subject) -> Iterator[Finding]:

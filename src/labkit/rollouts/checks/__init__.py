@@ -6,20 +6,19 @@ A function of the record alone: it loads no model and does not import torch, so 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from labkit.record.frames import KEY, read_every_row, read_verdicts
+from labkit.record.imported import imported_from
 from labkit.record.run import Run
-from labkit.rollouts.checks_base import Subject, question_of, rows_at
-from labkit.rollouts.checks_identity import identity_findings
-from labkit.rollouts.checks_style import style_findings
-from labkit.rollouts.checks_texts import text_findings
-from labkit.rollouts.findings import Finding
+from labkit.rollouts.checks.identity import identity_findings
+from labkit.rollouts.checks.style import style_findings
+from labkit.rollouts.checks.subject import Subject, question_of, rows_at
+from labkit.rollouts.checks.texts import text_findings
+from labkit.rollouts.findings import Finding, gravest_first
 from labkit.tasks.gsm8k.extraction import LOW_CONFIDENCE
 
 MOST_TRUNCATED = 0.05
@@ -47,13 +46,12 @@ def check_rows(subject: Subject) -> list[Finding]:
         return []
     found = [
         *identity_findings(subject),
-        *text_findings(subject),
-        *style_findings(subject),
+        *(text_findings(subject) if subject.has_texts else ()),
+        *(style_findings(subject) if subject.has_texts else ()),
         *_truncation(subject),
         *_guesses(subject),
     ]
-    order = ("contamination", "warning", "note")
-    return sorted(found, key=lambda finding: order.index(finding.severity))
+    return gravest_first(found)
 
 
 def subject_of(run: Run, *, salvage: bool = False) -> Subject:
@@ -73,6 +71,7 @@ def subject_of(run: Run, *, salvage: bool = False) -> Subject:
         prompts=prompts[: ask.num_prompts],
         num_attempts=sum(event.get("event") == "start" for event in run.events()),
         has_draws=run.manifest.get("engine", {}).get("name") != "unknown",
+        has_texts=imported_from(run) is None,
         task=str(run.manifest["config"].get("task", {}).get("name")),
         answer_start=_answer_start(prompts, str(run.manifest.get("first_prompt", {}).get("text", ""))),
     )
@@ -85,40 +84,6 @@ def _answer_start(prompts: Sequence[Mapping[str, Any]], rendered: str) -> str:
         return ""
     behind = rendered.rpartition(last)[2]
     return _SPECIAL.sub("", behind.removesuffix(prompts[0].get("prefill", "")))
-
-
-def overlap(trained_ids: Iterable[str], prompt_ids: Iterable[str]) -> Iterator[Finding]:
-    """Prompts that a model, or a reranker, was trained on already; both by the hash that `Prompt.id` is."""
-    asked = list(dict.fromkeys(prompt_ids))
-    known = set(trained_ids)
-    if both := [name for name in asked if name in known]:
-        what = f"{len(both)} of {len(asked)} prompts were trained on: the figures are not those of unseen prompts"
-        yield Finding("overlap", "contamination", what, len(both), ", ".join(both[:3]))
-
-
-def score_findings(name: str, scores: npt.ArrayLike) -> Iterator[Finding]:
-    """What is wrong with a reranker's scores.
-
-    Args:
-        name: the reranker
-        scores: (P, N), one row a prompt, or (M,) of a single group
-    """
-    array = np.atleast_2d(np.asarray(scores, dtype=np.float64))
-    lost = ~np.isfinite(array)
-    if lost.any():
-        first = ", ".join(f"row {row} column {column}" for row, column in np.argwhere(lost)[:3])
-        yield Finding("scores", "warning", f"{name}: scores that are no numbers", int(lost.sum()), first)
-    array = np.where(lost, np.nan, array)
-    if array.shape[1] < 2 or lost.all():
-        return
-    known = array[~lost.all(axis=1)]
-    flat = np.nanmax(known, axis=1) == np.nanmin(known, axis=1)
-    if flat.all():
-        what = f"{name}: every candidate of a prompt has the same score, so it chooses nothing"
-        yield Finding("scores", "warning", what, int(flat.sum()))
-    elif flat.mean() > 0.5:
-        what = f"{name}: all candidates of {flat.mean():.0%} of the prompts have the same score"
-        yield Finding("scores", "note", what, int(flat.sum()))
 
 
 def _truncation(subject: Subject) -> Iterator[Finding]:

@@ -26,6 +26,8 @@ class Subject:
     num_attempts: int
     has_draws: bool
     """Whether the rows were drawn by labkit: those of an imported file have no seeds."""
+    has_texts: bool
+    """Whether the texts were recorded: a published file has verdicts and answers only."""
     task: str
     answer_start: str
     """What the template writes after a prompt, without special tokens and prefill."""
