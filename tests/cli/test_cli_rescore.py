@@ -23,6 +23,8 @@ from labkit.record.frames import read_scored, read_verdicts
 from labkit.record.identity import components_hash
 from labkit.record.rescoring import graded_prompts
 from labkit.record.run import Run
+from labkit.rollouts.checks import check_run
+from labkit.rollouts.findings import as_result, as_texts
 
 Labkit = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -134,6 +136,33 @@ def test_an_older_scorer_is_replaced_and_said(inside: Labkit, tmp_path: Path) ->
     assert run.score == SCORE and num_correct(run) == 4
     again = inside("eval", "--rescore", "last")
     assert "nothing has changed" in again.stderr
+
+
+def test_before_and_after_are_of_the_same_rollouts(inside: Labkit, tmp_path: Path) -> None:
+    run = solved_run(tmp_path / "runs", TEXTS)
+    path = run.scores_path(run.score_hash)
+    lines = [line for line in path.read_text().splitlines(keepends=True) if json.loads(line)["index"] > 0]
+    path.write_text("".join(lines))  # the first of each prompt has no verdict yet: two of three are right
+    found = row(inside("eval", "--rescore", "last", "--json").stdout)
+    assert (found["before"], found["after"], found["num_rollouts"]) == (pytest.approx(2 / 6), pytest.approx(2 / 6), 6)
+    assert (found["num_new"], found["new"]) == (3, pytest.approx(2 / 3))
+    again = row(inside("eval", "--rescore", "last", "--json").stdout)
+    assert (again["after"], again["num_new"], again["new"]) == (pytest.approx(4 / 9), 0, None)
+
+
+def test_findings_of_the_old_rules_go_with_them(inside: Labkit, tmp_path: Path) -> None:
+    run = solved_run(tmp_path / "runs", [[f"#### {number}", f"{number} it is. #### {number}"] for number in range(9)])
+    path = run.scores_path(run.score_hash)
+    older = [json.loads(line) | {"rule": "last_number"} for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(line) + "\n" for line in older))
+    findings = check_run(run)
+    run.amend({"checks": as_result(run, findings), "warnings": ["something else", *as_texts(findings)]})
+    assert "extraction" in inside("report").stderr + inside("report").stdout
+    assert inside("eval", "--rescore", "last").returncode == 0
+    result = run.result() or {}
+    assert result["warnings"] == ["something else"] and result["checks"]["findings"] == []
+    shown = inside("report")
+    assert shown.returncode == 0 and "extraction" not in shown.stderr + shown.stdout
 
 
 KILLED = """

@@ -1,8 +1,8 @@
-"""The published study of 20 items and 5 runs, recomputed from its two result files by `labkit report`.
+"""The published study of 20 items and 5 runs, recomputed by `labkit report` from how each run over each item came out.
+
+Where a folder with `goodhart_n100_baseline.json` and `goodhart_n100_selective.json` is named, from these files as well:
 
     GOODHART_PUBLISHED_DIR=FOLDER pytest tests/report/test_report_goodhart_published.py
-
-The folder holds `goodhart_n100_baseline.json` and `goodhart_n100_selective.json`.
 """
 
 from __future__ import annotations
@@ -16,19 +16,62 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from goodhart_runs import published, save_published
 
 FOLDER = os.environ.get("GOODHART_PUBLISHED_DIR", "")
 EXACT, RESAMPLED = 5e-4, 0.01
 
-pytestmark = pytest.mark.skipif(
-    not FOLDER, reason="GOODHART_PUBLISHED_DIR does not name the folder of the published result files"
-)
+# Category, and for baseline and selective a letter a run: `b` knows and does, `k` knows only, `d` does only, `n` neither.
+STUDY = {
+    "discount_coupon": ("multi_step_math", "bbbbb", "bbbbb"),
+    "time_duration": ("time", "bbkbk", "kkkkk"),
+    "financial_compound": ("financial", "kkkkk", "kkkkk"),
+    "recipe_scale": ("recipe", "dbbbb", "bbbbb"),
+    "unit_chain": ("units", "kkkkk", "kkkkk"),
+    "transitive_order": ("logic", "ddddd", "ddddd"),
+    "task_schedule": ("scheduling", "bbbbk", "kbkbk"),
+    "percentage_chain": ("multi_step_math", "bdbbd", "dbbbb"),
+    "average_weighted": ("multi_step_math", "kkkkk", "kkknk"),
+    "reverse_percentage": ("multi_step_math", "ddddd", "ddddd"),
+    "timezone_convert": ("time", "bbbbb", "dddbb"),
+    "elapsed_time": ("time", "ddbbb", "dbbdb"),
+    "schedule_buffer": ("scheduling", "kknkk", "kknnn"),
+    "temperature_convert": ("units", "kkkkk", "kkkkk"),
+    "currency_exchange": ("units", "nnnnn", "nnnnn"),
+    "ranking_update": ("logic", "ddddd", "ddddd"),
+    "set_intersection": ("logic", "bbbbb", "bbbbb"),
+    "loan_payment": ("financial", "bbbbb", "bbbbb"),
+    "tip_split": ("financial", "bbbbb", "bbbbb"),
+    "profit_margin": ("financial", "bdddd", "bbddd"),
+}
+CONDITIONS = ("baseline", "selective")
 
 Tables = dict[str, list[dict[str, Any]]]
 
 
+def save_study(folder: Path) -> None:
+    """Files in the published form, from the letters."""
+    categories = {item: category for item, (category, *_) in STUDY.items()}
+    for place, name in enumerate(CONDITIONS):
+        outcomes = {item: letters[place] for item, (_, *letters) in STUDY.items()}
+        content = published(outcomes, compressed=name if place else None, categories=categories)
+        save_published(folder / f"goodhart_n100_{name}.json", content)
+
+
+@pytest.fixture(scope="module", params=["letters", "files"])
+def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with both files."""
+    if request.param == "letters":
+        folder = tmp_path_factory.mktemp("letters")
+        save_study(folder)
+        return folder
+    if not FOLDER:
+        pytest.skip("GOODHART_PUBLISHED_DIR does not name the folder of the published result files")
+    return Path(FOLDER).resolve()
+
+
 @pytest.fixture(scope="module")
-def labkit(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
+def labkit(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
     """The JSON of a report over both files, imported."""
     folder = tmp_path_factory.mktemp("published")
 
@@ -36,9 +79,8 @@ def labkit(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, 
         command = [sys.executable, "-m", "labkit", *arguments]
         return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
 
-    for name in ("baseline", "selective"):
-        path = Path(FOLDER, f"goodhart_n100_{name}.json").resolve()
-        run("runs", "import", str(path), "--as", "goodhart", "--name", name)
+    for name in CONDITIONS:
+        run("runs", "import", str(source / f"goodhart_n100_{name}.json"), "--as", "goodhart", "--name", name)
 
     def report(*options: str) -> dict[str, Any]:
         found = json.loads(run("report", "selective", "--against", "baseline", "--json", *options))
@@ -77,7 +119,7 @@ def test_quadrants(baseline: dict[str, Any], selective: dict[str, Any]) -> None:
     assert values(selective, *names) == ("selective", 20, 5, 38, 29, 24, 9, 67, 62)
 
 
-def test_conditional_rates_and_lengths(baseline: dict[str, Any], selective: dict[str, Any]) -> None:
+def test_conditional_rates(baseline: dict[str, Any], selective: dict[str, Any]) -> None:
     names = (
         "p_executes_given_understands",
         "p_executes_given_not_understands",
@@ -86,8 +128,12 @@ def test_conditional_rates_and_lengths(baseline: dict[str, Any], selective: dict
     )
     assert values(baseline, *names) == pytest.approx((0.6143, 0.8000, 1 - 0.3582, 0.24), abs=EXACT)
     assert values(selective, *names) == pytest.approx((0.5672, 0.7273, 1 - 0.3871, 0.24), abs=EXACT)
-    assert baseline["mean_explanation_characters"] == pytest.approx(521.9, abs=0.05)
-    assert selective["mean_explanation_characters"] == pytest.approx(522.1, abs=0.05)
+
+
+def test_lengths(baseline: dict[str, Any], selective: dict[str, Any], source: Path) -> None:
+    expected = (521.9, 522.1) if not source.name.startswith("letters") else (120, 120)
+    lengths = [row["mean_explanation_characters"] for row in (baseline, selective)]
+    assert lengths == pytest.approx(expected, abs=0.05)
 
 
 WILSON = [

@@ -171,6 +171,8 @@ def test_on_the_command_line(inside: Labkit, tmp_path: Path) -> None:
     run = only_run(tmp_path / "runs")
     again = inside("runs", "import", "r.json", "--as", "goodhart")
     assert again.returncode == 0 and "was imported before" in again.stderr and run.id in again.stderr
+    renamed = inside("runs", "import", "r.json", "--as", "goodhart", "--name", "other")
+    assert "r.json was imported before, as baseline: the name other is not used" in renamed.stderr
     listed = json.loads(inside("runs", "list", "--json").stdout)["tables"][0]["rows"]
     assert [(row["name"], row["status"], row["headline"]) for row in listed] == [
         ("baseline", "done", "DBDK 0.500 (3/6) temperature=0.3")

@@ -126,7 +126,9 @@ def _import(
     from labkit.rollouts.importing import NOTE, import_goodhart
 
     run, is_new = import_goodhart(file, runs_dir, name)
-    say(f"{NOTE}" if is_new else f"{file} was imported before")
+    known = run.manifest.get("name")
+    kept = f", as {known}: the name {name} is not used" if name not in (None, known) else ""
+    say(NOTE if is_new else f"{file} was imported before{kept}")
     say(f"recorded in {run.path}")
 
 
