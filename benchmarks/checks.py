@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import statistics
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,13 @@ from rich.table import Table
 from labkit.models.engines import Engines
 from labkit.record.identity import Arm, draw_seed
 from labkit.record.rows import Rollout, RowWriter, Verdict, VerdictWriter
-from labkit.record.run import Run, open_run
+from labkit.record.run import Run
 from labkit.rollouts.checks import check_rows, check_run, subject_of
+from labkit.rollouts.checks.style import ALONE, TOGETHER, Groups, strangest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
-from contaminated_runs import PLANTS, evaluate, save_noisy_copy, save_problems, save_talker
+from contaminated_runs import PLANTS, evaluate, plant_all, save_noisy_copy, save_problems, save_talker, suspicions
 from eval_worlds import save_city_model, save_world
 from recorded_runs import new_run
 
@@ -85,7 +85,7 @@ def honest(folder: Path, num_seeds: int) -> Iterator[tuple[str, str, Run]]:
 
 def false_alarms(folder: Path, num_seeds: int) -> Table:
     table = Table(
-        "honest runs of", "runs", "runs with an alarm of contamination", "runs with style warnings", "other warnings"
+        "honest runs of", "runs", "runs with an alarm of contamination", "runs with style notes", "other warnings"
     )
     runs: Counter[str] = Counter()
     alarms: dict[str, Counter[str]] = {}
@@ -96,8 +96,8 @@ def false_alarms(folder: Path, num_seeds: int) -> Table:
         for finding in found:
             if finding.severity == "contamination":
                 print(f"  {name}, {how}: {finding.text}", file=sys.stderr)
-        counts["contamination"] += any(finding.severity == "contamination" for finding in found)
-        counts["style"] += any(finding.check == "style" and finding.severity == "warning" for finding in found)
+        counts["contamination"] += bool(suspicions(found))
+        counts["style"] += any(finding.check == "style" and finding.severity == "note" for finding in found)
         counts["other"] += any(finding.check != "style" and finding.severity == "warning" for finding in found)
     for name, count in runs.items():
         table.add_row(name, str(count), *(str(alarms[name][kind]) for kind in ("contamination", "style", "other")))
@@ -105,29 +105,18 @@ def false_alarms(folder: Path, num_seeds: int) -> Table:
 
 
 def detections(folder: Path, num_seeds: int) -> Table:
-    table = Table("task", *PLANTS)
+    table = Table("task", "nothing", *PLANTS)
     engines = Engines()
     for name, given in settings(folder, 120).items():
         values = {key: value for key, value in given.items() if key != "other"}
         found: Counter[str] = Counter()
         planted: Counter[str] = Counter()
         for seed in range(num_seeds):
-            how = {
-                "temperature": 0.7,
-                "num_rollouts": 10 if name == "goodhart" else 5,
-                "seed": seed,
-                "generation__logprobs": True,
-            }
-            run = evaluate(folder / "runs", engines, **(values | how))
-            another = evaluate(folder / "runs", engines, **(values | how | given["other"]))
-            older = evaluate(folder / "runs", engines, **(values | how | {"seed": 1000 + seed}))
-            for plant, (put, checks) in PLANTS.items():
-                copy = open_run(Path(shutil.copytree(run.path, folder / "copies" / f"{name}-{seed}-{plant}" / run.id)))
-                put(copy, older if plant == "stale rows" else another, np.random.default_rng(seed))
-                names = {finding.check for finding in check_run(copy) if finding.severity == "contamination"}
+            how = {"temperature": 0.7, "num_rollouts": 10 if name == "goodhart" else 5, "generation__logprobs": True}
+            for plant, is_found in plant_all(folder / f"{name}-{seed}", engines, values | how, given["other"], seed):
                 planted[plant] += 1
-                found[plant] += bool(names & checks)
-        table.add_row(name, *(f"{found[plant]} of {planted[plant]}" for plant in PLANTS))
+                found[plant] += is_found
+        table.add_row(name, *(f"{found[plant]} of {planted[plant]}" for plant in ("nothing", *PLANTS)))
     return table
 
 
@@ -168,7 +157,25 @@ def big_run(runs_dir: Path, num_prompts: int = 1319, num_rollouts: int = 16) -> 
     return run
 
 
-def speed(folder: Path, _num_seeds: int) -> Table:
+def series(num_seeds: int) -> Table:
+    """How far honest series stray: prompts of any level and spread, rows in any order, 100 series a seed and shape."""
+    table = Table("prompts x rollouts", "series", f"{TOGETHER} standard errors", f"{ALONE} standard errors", "farthest")
+    for num_prompts, num_rollouts in ((40, 4), (80, 6), (300, 5), (1319, 2)):
+        reached = []
+        for seed in range(num_seeds):
+            generator = np.random.default_rng(seed)
+            for _ in range(100):
+                prompts = np.tile(np.arange(num_prompts), num_rollouts)
+                level = np.sort(generator.normal(0, 5, num_prompts))[prompts]
+                spread = np.sort(generator.exponential(1, num_prompts))[prompts]
+                found = strangest(level + spread * generator.exponential(1, len(prompts)), Groups(prompts, None, True))
+                reached.append(abs(found.z) if found else 0.0)
+        counts = [str(sum(each >= bound for each in reached)) for bound in (TOGETHER, ALONE)]
+        table.add_row(f"{num_prompts} x {num_rollouts}", str(len(reached)), *counts, f"{max(reached):.2f}")
+    return table
+
+
+def speed(folder: Path) -> Table:
     """The checks of 1,319 prompts with 16 candidates."""
     run = big_run(folder / "runs")
     reading, checking = [], []
@@ -188,14 +195,20 @@ def speed(folder: Path, _num_seeds: int) -> Table:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=4)
-    parser.add_argument("--only", choices=["honest", "planted", "speed"])
+    parser.add_argument("--only", choices=["honest", "planted", "series", "speed"])
     asked = parser.parse_args()
+    makers: dict[str, Callable[[Path], Table]] = {
+        "honest": lambda folder: false_alarms(folder, asked.seeds),
+        "planted": lambda folder: detections(folder, asked.seeds),
+        "series": lambda _: series(asked.seeds),
+        "speed": speed,
+    }
     console = Console(width=160)
     with tempfile.TemporaryDirectory() as folder:
-        for name, make in (("honest", false_alarms), ("planted", detections), ("speed", speed)):
+        for name, make in makers.items():
             if asked.only in (None, name):
                 (Path(folder) / name).mkdir()
-                console.print(make(Path(folder) / name, asked.seeds))
+                console.print(make(Path(folder) / name))
 
 
 if __name__ == "__main__":

@@ -8,14 +8,12 @@ Prints a line a command: median seconds of five cold processes, of which start-u
 
 from __future__ import annotations
 
-import json
 import random
-import statistics
 import sys
 import tempfile
 from pathlib import Path
 
-from report import timed
+from report import measure
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
@@ -32,21 +30,8 @@ def main() -> None:
         for model in MODELS:
             outcomes = {f"item{n}": "".join(draw.choice("bkdn") for _ in range(NUM_RUNS)) for n in range(NUM_ITEMS)}
             runs.append(record_condition(Path(folder), outcomes, model=model))
-        measure("report, overview", ["report"], folder)
-        measure("report, every run by name", ["report", *(run.id for run in runs)], folder)
-
-
-def measure(name: str, arguments: list[str], runs_dir: str) -> None:
-    """Time a command in five fresh processes and print the median."""
-    starts = [timed(["--help"])[0] for _ in range(5)]
-    seconds, peaks = zip(*(timed([*arguments, "--json", "--runs-dir", runs_dir]) for _ in range(5)), strict=True)
-    line = {
-        "command": name,
-        "median_s": round(statistics.median(seconds), 3),
-        "startup_s": round(statistics.median(starts), 3),
-        "peak_mib": round(max(peaks) / 2**20),
-    }
-    print(json.dumps(line))
+        measure("report, overview", ["report"], Path(folder))
+        measure("report, every run by name", ["report", *(run.id for run in runs)], Path(folder))
 
 
 if __name__ == "__main__":

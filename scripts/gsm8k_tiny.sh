@@ -16,16 +16,26 @@ configs=configs/gsm8k-tiny
 labkit gencfg gsm8k-tiny
 labkit run $configs/{data,training,candidates,energy}.yaml $configs/goodhart --jobs 2
 
-num_rows() { cat runs/eval/*-word-problems-test-*/rows/*.jsonl 2> /dev/null | wc -l; }
+# Of the newest run: the folder may hold earlier ones. A run's id begins with its time.
+num_rows() {
+    local dirs=(runs/eval/*-word-problems-test-*/rows)
+    cat "${dirs[-1]}"/*.jsonl 2> /dev/null | wc -l
+}
+num_tests() { find runs/eval -maxdepth 1 -name '*-word-problems-test-*' 2> /dev/null | wc -l; }
 
+before=$(num_tests)
 set -m # a group of its own for what is to be killed
 labkit run $configs/evaluation.yaml &
 test_pid=$!
-while kill -0 $test_pid 2> /dev/null && (("$(num_rows)" < 1500)); do sleep 0.05; done
-kill -9 -- -$test_pid
+while kill -0 $test_pid 2> /dev/null && (("$(num_tests)" <= before || "$(num_rows)" < 1500)); do sleep 0.05; done
+if kill -9 -- -$test_pid 2> /dev/null; then
+    how="killed with"
+else
+    how="ended before it could be killed, with" # or done before, in a folder that was used already
+fi
 wait $test_pid || true
 set +m
-echo "killed with $(num_rows) of 5000 rollouts written" | tee killed.txt >&2
+echo "$how $(num_rows) of 5000 rollouts written" | tee killed.txt >&2
 
 labkit run $configs/evaluation.yaml
 labkit report word-problems-test --table best_of_n

@@ -10,7 +10,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from contaminated_runs import PLANTS, evaluate, read_rows, save_noisy_copy, save_problems, save_talker, write_rows
+from contaminated_runs import (
+    evaluate,
+    plant_all,
+    read_rows,
+    save_noisy_copy,
+    save_problems,
+    save_talker,
+    suspicions,
+    write_rows,
+)
 from goodhart_runs import published, save_published
 from solved_runs import rank
 
@@ -62,10 +71,6 @@ def change(run: Run, change: Callable[[list[dict[str, Any]]], None]) -> list[Fin
     return check_run(run)
 
 
-def suspicions(findings: list[Finding]) -> set[str]:
-    return {finding.check for finding in findings if finding.severity == "contamination"}
-
-
 @pytest.mark.parametrize("task", ["gsm8k", "countdown"])
 @pytest.mark.parametrize("temperature", [0.0, 0.3, 1.0])
 def test_nothing_is_suspected_of_honest_runs(
@@ -80,17 +85,8 @@ def test_nothing_is_suspected_of_honest_runs(
 def plant_everything(settings: dict[str, tuple[Given, Given]], task: str, seeds: range, folder: Path) -> None:
     engines, (given, other) = Engines(), settings[task]
     for seed in seeds:
-        run = evaluate(folder, engines, **given | {"seed": seed})
-        another = evaluate(folder, engines, **given | {"seed": seed} | other)
-        older = evaluate(folder, engines, **given | {"seed": 1000 + seed})
-        assert suspicions(check_run(run)) == set()
-        for name, (put, checks) in PLANTS.items():
-            copy = open_run(Path(shutil.copytree(run.path, folder / f"{seed}-{name}" / run.id)))
-            assert put(copy, older if name == "stale rows" else another, np.random.default_rng(seed)) > 0
-            found = check_run(copy)
-            # What is scattered may be a model's own refusal: it is found, and called doubtful.
-            named = {finding.check for finding in found if finding.severity == "warning"} if "here" in name else set()
-            assert (suspicions(found) | named) & checks, (seed, name)
+        for name, is_found in plant_all(folder, engines, given, other, seed):
+            assert is_found == (name != "nothing"), (seed, name)
 
 
 @pytest.mark.parametrize("task", ["gsm8k", "countdown"])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from labkit.models.engine import Perturbation
 from labkit.models.engines import Engines
 from labkit.models.folder import find_model
 from labkit.models.loading import load_engine
-from labkit.record.run import Run
+from labkit.record.run import Run, open_run
+from labkit.rollouts.checks import check_run
 from labkit.rollouts.experiment import prepare
+from labkit.rollouts.findings import Finding
 from labkit.rollouts.session import start
 from labkit.train.tokenizer import build_word_tokenizer
 
@@ -148,11 +151,42 @@ def plant_leak(run: Run, other: Run, generator: np.random.Generator) -> int:
     return len(where)
 
 
-PLANTS: dict[str, tuple[Plant, frozenset[str]]] = {
-    "dummy rows": (plant_dummies, frozenset({"dummies"})),
-    "dummy rows here and there": (plant_scattered_dummies, frozenset({"dummies"})),
-    "stale rows": (plant_stale_rows, frozenset({"seeds", "repeats"})),
-    "another model's rows": (plant_another_model, frozenset({"style"})),
-    "a leaked prompt": (plant_leak, frozenset({"leaked prompt"})),
+Found = tuple[frozenset[str], frozenset[str]]
+"""The checks of which one at least must find it, and how grave it may be called."""
+
+_SURE = frozenset({"contamination"})
+PLANTS: dict[str, tuple[Plant, Found]] = {
+    "dummy rows": (plant_dummies, (frozenset({"dummies"}), _SURE)),
+    # What is scattered may be a model's own refusal, so it is called doubtful.
+    "dummy rows here and there": (plant_scattered_dummies, (frozenset({"dummies"}), _SURE | {"warning"})),
+    "stale rows": (plant_stale_rows, (frozenset({"seeds", "repeats"}), _SURE)),
+    "another model's rows": (plant_another_model, (frozenset({"style"}), _SURE)),
+    "a leaked prompt": (plant_leak, (frozenset({"leaked prompt"}), _SURE)),
 }
-"""What is planted, and the checks of which one at least must find it."""
+"""What is planted, and what must be found."""
+
+
+def suspicions(findings: Sequence[Finding]) -> set[str]:
+    """The checks that call rows another's."""
+    return {finding.check for finding in findings if finding.severity == "contamination"}
+
+
+def plant_all(
+    folder: Path, engines: Engines, given: dict[str, Any], other: dict[str, Any], seed: int
+) -> Iterator[tuple[str, bool]]:
+    """Every contamination planted into a run of its own; gives its name and whether it was found, the honest run first,
+    of which nothing must be.
+
+    Args:
+        given: what the run is asked
+        other: what makes another model's run of it
+    """
+    run = evaluate(folder, engines, **given | {"seed": seed})
+    another = evaluate(folder, engines, **given | {"seed": seed} | other)
+    older = evaluate(folder, engines, **given | {"seed": 1000 + seed})
+    yield "nothing", bool(suspicions(check_run(run)))
+    for name, (put, (checks, severities)) in PLANTS.items():
+        copy = open_run(Path(shutil.copytree(run.path, folder / f"{seed}-{name}" / run.id)))
+        assert put(copy, older if name == "stale rows" else another, np.random.default_rng(seed)) > 0
+        found = {finding.check for finding in check_run(copy) if finding.severity in severities}
+        yield name, bool(found & checks)

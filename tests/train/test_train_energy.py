@@ -229,6 +229,15 @@ def test_a_question_is_on_the_same_side_in_every_run_under_every_seed(tmp_path: 
     assert 8 < len(held_out) < 32
 
 
+def test_of_several_runs_with_a_name_the_newest_finished_one_is_learnt_from(tmp_path: Path) -> None:
+    both = list(SOLUTIONS.items())
+    for part, done in ((both[:30], True), (both[30:60], True), (both[60:], False)):
+        record_solutions(tmp_path / "runs", dict(part), name="solutions", done=done)
+    data = examples(tmp_path)
+    known = {question_id(question) for question, _ in both[30:60]}
+    assert {*data.trained, *(question_id(each.text) for each in data.measured)} <= known and data.trained
+
+
 def test_every_epoch_has_every_pair_once_and_identical_solutions_are_one(tmp_path: Path) -> None:
     written = [("1 + 1", True), ("1 + 1", True), ("1 - 1", False), ("2 - 1", False)]
     record_solutions(tmp_path / "runs", {"1 + 1 =": written, "2 =": [("2", True)] * 4}, name="solutions")

@@ -68,7 +68,7 @@ class RolloutExamples:
             InputError: the runs are of several tasks, one is not done, or no question that may be learnt from has both a
                 right and a wrong solution. RecordError: there is no such run, or it is damaged.
         """
-        runs = find_runs(config.runs, runs_dir, "eval")
+        runs = find_runs(config.runs, runs_dir, "eval", newest=True)
         task = _only_task(runs)
         found = _questions(runs, task)
         both = {name: each for name, each in sorted(found.items()) if each.right and each.wrong}
