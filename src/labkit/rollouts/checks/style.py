@@ -26,9 +26,9 @@ LEAST_ROWS = 10
 LEAST_SHARE = 0.025
 """The same as a share of the arm's rows."""
 ALONE = 5.5
-"""Standard errors by which a stretch must differ in one trait: one of 27,000 simulated honest series did."""
+"""Standard errors by which a stretch must differ in one trait; none of 28,000 simulated honest series did (`benchmarks/checks.py`)."""
 TOGETHER = 4.9
-"""The same where two traits differ at the same place; an honest series reaches it about once in a thousand times."""
+"""The same where two traits differ at the same place; 5 of the 28,000 reached it."""
 _LEAST_STRATUM = 20
 _MOST_ALIKE = 0.9
 """Share of one value above which the others are too rare for sums of them to be normal, unless prompts have several rows."""
