@@ -26,7 +26,7 @@ LEAST_ROWS = 10
 LEAST_SHARE = 0.025
 """The same as a share of the arm's rows."""
 ALONE = 5.5
-"""Standard errors by which a stretch must differ in one trait; none of 28,000 simulated honest series did (`benchmarks/checks.py`)."""
+"""Standard errors by which a stretch must differ in one trait; none of 28,000 honest series did (`benchmarks/checks.py`)."""
 TOGETHER = 4.9
 """The same where two traits differ at the same place; 5 of the 28,000 reached it."""
 _LEAST_STRATUM = 20
