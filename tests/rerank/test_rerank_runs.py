@@ -261,8 +261,23 @@ def test_a_file_that_is_no_reranker_is_refused(tmp_path: Path) -> None:
             find_rerankers([str(path)], tmp_path)
     with pytest.raises(InputError, match="cannot read the reranker"):
         find_rerankers([str(tmp_path / "none.py")], tmp_path)
-    with pytest.raises(ConfigError, match="twice"):
-        find_rerankers([str(path), str(path)], tmp_path)
+
+
+def test_one_reranker_under_two_names_is_refused_and_ranked_once(
+    tmp_path: Path, classifier: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text("def score(q, s):\n    return len(s)\n")
+    for names in (["mine.py", "mine.py"], ["mine.py", "./mine.py"], [str(classifier), f"{classifier}/."]):
+        with pytest.raises(ConfigError, match="one reranker is named twice"):
+            find_rerankers(names, tmp_path)
+    run = record_solutions(tmp_path, PAIRS)
+    ranked(run, "mine.py")
+    ranked(run, "./mine.py")
+    assert [ranking.name for ranking in read_rankings(run)] == ["mine.py"]
+    Path("mine.py").write_text("def score(q, s):\n    return -len(s)\n")
+    ranked(run, "./mine.py")
+    assert [ranking.name for ranking in read_rankings(run)] == ["mine.py", "./mine.py"]
 
 
 # Going on

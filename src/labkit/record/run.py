@@ -211,6 +211,18 @@ class Run:
         """`status` for a caller that has read the result already."""
         return _status(self.path, result, lambda: self.ask().num_rollouts)
 
+    def owes_only_rankings(self) -> bool:
+        """Whether all rollouts are there, and rerankers that were asked for have still to speak."""
+        result = self.result()
+        if result is None or not result.get("unranked"):
+            return False
+        return _owes_nothing(self.path, result | {"unranked": []}, lambda: self.ask().num_rollouts)
+
+    @property
+    def way_on(self) -> str:
+        """The command that does what an interrupted run owes."""
+        return f"labkit {self.command} {'--rerank' if self.owes_only_rankings() else '--resume'} {self.path}"
+
     def note(self, event: str, **fields: Any) -> None:
         """Append an event."""
         line = json_line({"time": now(), "event": event, **fields})
@@ -269,10 +281,14 @@ class Run:
     def amend(self, fields: Mapping[str, Any]) -> None:
         """Replace parts of the result; a run that owed nothing before the last events owes nothing after them.
 
+        Args:
+            fields: None takes a field away
+
         Raises:
             RecordError: there is no result.
         """
-        result = read_json(self.result_path) | dict(fields)
+        changed = read_json(self.result_path) | dict(fields)
+        result = {name: value for name, value in changed.items() if name not in fields or value is not None}
         if _owes_nothing(self.path, result, lambda: self.ask().num_rollouts):
             result["events_bytes"] = self.events_path.stat().st_size
         write_json_atomically(self.result_path, result)

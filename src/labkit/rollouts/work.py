@@ -59,6 +59,16 @@ class Afterwards(Protocol):
     """What is done with a run once all its rollouts are there, before it counts as done."""
 
     @property
+    def names(self) -> Sequence[str]:
+        """What is owed until it is done; none where there is nothing to wait for."""
+        ...
+
+    @property
+    def needs_room(self) -> bool:
+        """Whether it needs the memory that the run's model takes."""
+        ...
+
+    @property
     def parents(self) -> Sequence[Mapping[str, str]]:
         """The runs that made what it uses."""
         ...
@@ -104,7 +114,6 @@ class Worker:
             rows.close()
             verdicts.close()
         self.experiment.engine.perturb(None)
-        more = dict(self.afterwards(self.run)) if self.afterwards else {}
         evaluated = self._evaluated(ask)
         result = summarise(ask, tally) | {
             "timings": self._timings(owed, time.monotonic() - began),
@@ -113,9 +122,7 @@ class Worker:
                 *self.experiment.task.notes,
                 *self.experiment.doubts,
                 *(evaluated.warnings if evaluated else ()),
-                *more.pop("warnings", ()),
             ],
-            **more,
         }
         if ask.num_rollouts <= MOST_ROWS:
             findings = check_run(self.run)
@@ -126,7 +133,18 @@ class Worker:
         if isinstance(task := self.experiment.task, CountedTask):
             verdicts_made = read_verdicts(self.run, self.run.score_hash, columns=["correct"]).frame
             result |= task.counts(self.experiment.prompts, verdicts_made)
-        self.run.finish(result, owed=num_owed(done), num_asked=ask.num_rollouts)
+        self._finish(result, num_owed(done), ask)
+
+    def _finish(self, result: dict[str, Any], owed: int, ask: Ask) -> None:
+        """Write the result, and do what comes afterwards. Where that fails, it is owed and the rest of the result stands."""
+        todo = list(self.afterwards.names) if self.afterwards else []
+        self.run.finish(result | ({"unranked": todo} if todo else {}), owed=owed, num_asked=ask.num_rollouts)
+        if self.afterwards is None:
+            return
+        if self.afterwards.needs_room:
+            self.experiment.engine.release()
+        more = dict(self.afterwards(self.run))
+        self.run.amend(more | {"warnings": [*result["warnings"], *more["warnings"]], "unranked": None})
 
     def _evaluated(self, ask: Ask) -> Summary | None:
         """The figures of the task's evaluations, where it has such and the run decodes in one way."""
