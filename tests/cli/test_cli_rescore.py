@@ -291,5 +291,7 @@ def test_quadrants_are_counted_again(inside: Labkit, tiny_folder: Path, tmp_path
 def test_published_verdicts_cannot_be_made_again(inside: Labkit, tmp_path: Path) -> None:
     save_published(tmp_path / "published.json", published({"sum": "bbd", "product": "kkn"}))
     assert inside("runs", "import", "published.json", "--as", "goodhart").returncode == 0
-    refused = inside("eval", "--rescore", "last")
-    assert refused.returncode == 2 and "was imported from published.json" in refused.stderr
+    (tmp_path / "mine.py").write_text("def score(q, s):\n    return len(s)\n")
+    for flags in (["--rescore", "last"], ["--rerank", "last", "--reranker", "mine.py"]):
+        refused = inside("eval", *flags)
+        assert refused.returncode == 2 and "was imported from published.json" in refused.stderr

@@ -93,7 +93,8 @@ def read_part(run: Run, *, salvage: bool = False, candidates: bool = False, text
     columns = [*_COUNTED, *(["logprob"] if candidates else []), *(["text"] if texts else [])]
     verdict = ["correct", *(["answer", "rule"] if candidates else [])]
     rows = read_scored(run, columns=columns, verdict_columns=verdict, salvage=salvage)
-    frame, warnings, rankings = rows.frame, rows.warnings, read_rankings(run, salvage=salvage) if candidates else []
+    frame, warnings = rows.frame, rows.warnings
+    rankings = read_rankings(run, salvage=salvage, rollouts=frame) if candidates else []
     for ranking in rankings:
         scores = ranking.frame.select(*KEY, "attempt", pl.col("score").alias(ranking_column(ranking.name)))
         frame = frame.join(scores, on=[*KEY, "attempt"], how="left", maintain_order="left")

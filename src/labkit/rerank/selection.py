@@ -1,4 +1,5 @@
-"""Rerankers that need no model: each takes candidates and numbers of draws, and gives the expected accuracy of its choice.
+"""Ways of choosing from what is stored of candidates: each takes candidates and numbers of draws, and gives the expected accuracy
+of its choice.
 
     choose(candidates, ks) -> (P, K)
 
@@ -43,13 +44,13 @@ class Selector:
         return values
 
 
-def random(candidates: Candidates, ks: Sequence[int]) -> FloatArray:
+def _anyone(candidates: Candidates, ks: Sequence[int]) -> FloatArray:
     """Any of the candidates: mean@N, whatever k."""
     share = candidates.num_correct / candidates.counts
     return np.repeat(share[:, None], len(ks), axis=1)
 
 
-def first(candidates: Candidates, ks: Sequence[int]) -> FloatArray:
+def _earliest(candidates: Candidates, ks: Sequence[int]) -> FloatArray:
     """The candidate that was drawn first, whatever k."""
     verdicts = candidates.correct[candidates.starts].astype(np.float64)
     return np.repeat(verdicts[:, None], len(ks), axis=1)
@@ -128,8 +129,8 @@ def _no_vote(candidates: Candidates) -> str | None:
     return None
 
 
-RANDOM = Selector("random", random)
-FIRST = Selector("first", first)
+RANDOM = Selector("random", _anyone)
+FIRST = Selector("first", _earliest)
 MAJORITY = Selector("majority", majority, why_not=_no_vote)
 LIKELIHOOD = Selector("likelihood", best_by(_unlikelihood), _unlikelihood, _no_likelihood)
 ORACLE = Selector("oracle", oracle)

@@ -21,6 +21,7 @@ from labkit.rollouts.experiment import Experiment
 from labkit.rollouts.findings import MOST_ROWS, as_result, as_texts
 from labkit.rollouts.grading import verdict_of
 from labkit.rollouts.plan import Batch, Done, mark_done, nothing_done, num_owed
+from labkit.rollouts.projection import projection
 from labkit.stats import pass_at_k_rates, powers_of_two
 from labkit.tasks.base import CountedTask, EvaluatedTask, Summary
 
@@ -85,6 +86,10 @@ class Observer(Protocol):
 
     def advanced(self, batch: Batch, num_new: int, tally: Tally) -> None: ...
 
+    def foreseen(self, text: str) -> None:
+        """After the first batch: that the rest will take long, or more room than there is."""
+        ...
+
 
 @dataclass(slots=True)
 class Worker:
@@ -107,9 +112,13 @@ class Worker:
         rows = RowWriter(self.run.rows_dir, self.attempt)
         verdicts = VerdictWriter(self.run.scores_path(self.run.score_hash))
         try:
-            for batch in self.experiment.owed_batches(ask, done):
-                new = self._do(batch, done, rows, verdicts, tally)
+            batches = self.experiment.owed_batches(ask, done)
+            for number, batch in enumerate(batches):
+                new, duration_s = self._do(batch, done, rows, verdicts, tally)
                 self.observer.advanced(batch, new, tally)
+                if number == 0:
+                    for text in projection(self.run, batches, new, owed, duration_s):
+                        self.observer.foreseen(text)
         finally:
             rows.close()
             verdicts.close()
@@ -162,8 +171,10 @@ class Worker:
             return before
         return {"attempt_s": attempt_s, "total_s": before.get("total_s", 0.0) + attempt_s}
 
-    def _do(self, batch: Batch, done: Done, rows: RowWriter, verdicts: VerdictWriter, tally: Tally) -> int:
-        """One batch, from the weights to the disk; gives the number of rollouts that were owed."""
+    def _do(
+        self, batch: Batch, done: Done, rows: RowWriter, verdicts: VerdictWriter, tally: Tally
+    ) -> tuple[int, float]:
+        """One batch, from the weights to the disk; gives the number of rollouts that were owed, and the seconds it took."""
         began = time.monotonic()
         cells = list(batch.cells)
         completions, seeds = generate_batch(self.experiment, batch)
@@ -178,7 +189,7 @@ class Worker:
         for prompt, row, verdict in scored:
             done[row.arm][prompt, row.index] = True
             tally.add(row.arm, prompt, verdict.correct, row.finish_reason, row.num_prompt_tokens, row.num_tokens)
-        return len(new)
+        return len(new), time.monotonic() - began
 
     def _rollout(
         self, prompt: int, arm: str, index: int, seed: int | None, done: Completion, duration_s: float
