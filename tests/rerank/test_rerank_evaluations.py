@@ -64,6 +64,16 @@ def test_an_evaluation_is_done_when_it_is_ranked(inside: Labkit, given: Sequence
     assert more.returncode == 0, more.stderr
     assert num_scored(run) == {"mine.py": 24, "./energy": 24, "other.py": 24}
     assert "24 scored, 0 without a score, 0 owed" in inside("runs", "show", run.id).stdout
+    (tmp_path / "later.py").write_text("def score(q, s):\n    return len(q) - len(s)\n")
+    assert inside("eval", "--rerank", "last", "--reranker", "later.py").returncode == 0
+    assert inside("eval", "--resume", "last", "--num-rollouts", "5").returncode == 0
+    told = inside("report", "last", "--table", "best_of_n", "--json").stdout  # nobody asked the later one again
+    (shown,) = json.loads(told)["tables"]
+    named = {row["reranker"] for row in shown["rows"]}
+    assert "mine.py" in named and "later.py" not in named
+    assert "later.py is left out: 6 candidates have no score yet; labkit eval --rerank RUN" in shown["notes"]
+    assert inside("eval", "--rerank", "last").returncode == 0
+    assert num_scored(run)["later.py"] == 30
     assert inside("runs", "compact", run.id).returncode == 0
     again = inside("eval", "--rerank", "last")
     assert again.returncode == 0 and "to score" not in again.stderr
