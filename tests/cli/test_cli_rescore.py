@@ -167,13 +167,14 @@ def test_findings_of_the_old_rules_go_with_them(inside: Labkit, tmp_path: Path) 
 
 KILLED = """
 import os, signal, sys
-from pathlib import Path
-import labkit.record.rescoring as rescoring, labkit.record.run as run, labkit.rollouts.rescore as rescore
-def die(*_args, **_more):
-    os.kill(os.getpid(), signal.SIGKILL)
-module, name = {"verdicts": (rescoring, "verdict_lines"), "event": (run.Run, "note"),
-                "result": (rescore, "write_json_atomically")}[sys.argv[1]]
-setattr(module, name, die)
+moment = {"verdicts": ("os.rename", "/scores/"), "event": ("open", "/events.jsonl"), "result": ("os.rename", "/result.json")}
+kind, part = moment[sys.argv[1]]
+def die(event, arguments):
+    # Before the file is there, or is written to.
+    if event == kind and part in str(arguments[1 if kind == "os.rename" else 0]):
+        if kind == "os.rename" or arguments[2] & (os.O_WRONLY | os.O_RDWR):
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(die)
 sys.argv[1:] = sys.argv[2:]
 from labkit.cli.main import main
 main()
@@ -319,5 +320,7 @@ def test_quadrants_are_counted_again(inside: Labkit, tiny_folder: Path, tmp_path
 def test_published_verdicts_cannot_be_made_again(inside: Labkit, tmp_path: Path) -> None:
     save_published(tmp_path / "published.json", published({"sum": "bbd", "product": "kkn"}))
     assert inside("runs", "import", "published.json", "--as", "goodhart").returncode == 0
-    refused = inside("eval", "--rescore", "last")
-    assert refused.returncode == 2 and "was imported from published.json" in refused.stderr
+    (tmp_path / "mine.py").write_text("def score(q, s):\n    return len(s)\n")
+    for flags in (["--rescore", "last"], ["--rerank", "last", "--reranker", "mine.py"]):
+        refused = inside("eval", *flags)
+        assert refused.returncode == 2 and "was imported from published.json" in refused.stderr

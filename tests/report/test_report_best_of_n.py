@@ -163,6 +163,20 @@ def test_merged_runs_choose_among_the_candidates_of_all(tmp_path: Path) -> None:
         assert f"{name} is left out: it is not one and the same ranking in every run" in found.notes
 
 
+def test_a_ranking_that_lacks_candidates_of_a_grown_run_is_left_out(tmp_path: Path) -> None:
+    run = solved_run(tmp_path, texts(40, 0.5, num_candidates=6))
+    rank(run, "perfect", lambda each: -float(each["correct"]))
+    (path,) = (run.path / "rankings").glob("*.jsonl")
+    whole = path.read_bytes()
+    path.write_bytes(b"".join(line for line in whole.splitlines(keepends=True) if b'"index":5' not in line))
+    found = table(run, tmp_path)
+    assert "perfect" not in {each["reranker"] for each in found.rows}
+    assert "perfect is left out: 40 candidates have no score yet; labkit eval --rerank RUN" in found.notes
+    assert not [each for each in found.rows if (each["vs_random_p_holm"] or 1) < 1e-6]
+    path.write_bytes(whole)
+    assert row(table(run, tmp_path), "perfect", 6)["accuracy"] == row(found, "oracle", 6)["accuracy"]
+
+
 def test_a_ranking_may_be_called_like_a_reranker(tmp_path: Path) -> None:
     run = solved_run(tmp_path, texts(10, 0.5))
     rank(run, "random", lambda each: -float(each["correct"]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -63,6 +64,16 @@ def test_an_evaluation_is_done_when_it_is_ranked(inside: Labkit, given: Sequence
     assert more.returncode == 0, more.stderr
     assert num_scored(run) == {"mine.py": 24, "./energy": 24, "other.py": 24}
     assert "24 scored, 0 without a score, 0 owed" in inside("runs", "show", run.id).stdout
+    (tmp_path / "later.py").write_text("def score(q, s):\n    return len(q) - len(s)\n")
+    assert inside("eval", "--rerank", "last", "--reranker", "later.py").returncode == 0
+    assert inside("eval", "--resume", "last", "--num-rollouts", "5").returncode == 0
+    told = inside("report", "last", "--table", "best_of_n", "--json").stdout  # nobody asked the later one again
+    (shown,) = json.loads(told)["tables"]
+    named = {row["reranker"] for row in shown["rows"]}
+    assert "mine.py" in named and "later.py" not in named
+    assert "later.py is left out: 6 candidates have no score yet; labkit eval --rerank RUN" in shown["notes"]
+    assert inside("eval", "--rerank", "last").returncode == 0
+    assert num_scored(run)["later.py"] == 30
     assert inside("runs", "compact", run.id).returncode == 0
     again = inside("eval", "--rerank", "last")
     assert again.returncode == 0 and "to score" not in again.stderr
@@ -82,6 +93,26 @@ def test_a_kill_in_the_ranking_leaves_a_run_that_goes_on(given: Sequence[str | P
     said = again.communicate(timeout=120)[0].decode()
     assert again.returncode == 0, said
     assert run.status() == "done" and num_scored(run) == {"mine.py": 18, "./energy": 18}
+
+
+def test_a_ranking_that_fails_leaves_a_result_and_is_owed_alone(inside: Labkit, tmp_path: Path) -> None:
+    save_model(tmp_path / "body")
+    save_classifier(tmp_path / "energy", num_labels=3)
+    done = inside(*ASKED, "--model", "body", "--preset", "short", "--device", "cpu", "--reranker", "./energy")
+    run = only_run(tmp_path / "runs")
+    assert done.returncode == 2 and "3 classes" in done.stderr, done.stderr
+    assert f"go on with: labkit eval --rerank {run.path.relative_to(tmp_path)}" in done.stderr
+    assert run.status() == "interrupted" and run.owes_only_rankings() and (run.result() or {})["arms"]
+    assert run.way_on in inside("runs", "show", run.path).stdout
+    shutil.rmtree(tmp_path / "body")  # it is not needed any more
+    save_classifier(tmp_path / "energy", context=128)
+    (tmp_path / "mine.py").write_text("def score(q, s):\n    return len(s)\n")
+    other = inside("eval", "--rerank", run.path, "--reranker", "mine.py")
+    assert other.returncode == 0 and run.status() == "interrupted", other.stderr
+    mended = inside("eval", "--rerank", run.path)
+    assert mended.returncode == 0, mended.stderr
+    assert run.status() == "done" and "unranked" not in (run.result() or {})
+    assert num_scored(run) == {"mine.py": 18, "./energy": 18}
 
 
 @pytest.mark.parametrize(
@@ -130,7 +161,12 @@ def test_a_queue_makes_rollouts_then_a_verifier_then_a_ranking(labkit: Labkit, t
     ranked = open_run(path)
     assert num_scored(ranked) == {"run:verifier": 16}
     assert [parent["role"] for parent in ranked.manifest["parents"]] == ["reranker"]
+    (event,) = [event for event in ranked.events() if event["event"] == "ranked"]
+    assert event["parents"] == ranked.manifest["parents"]
     again = labkit("run", "configs", "--json")
     assert again.returncode == 0, again.stderr
     assert len(list(tmp_path.glob("runs/*/*Z-*"))) == 3
     assert "failed" not in json.dumps(again.stdout)
+    (tmp_path / "runs").rename(tmp_path / "moved")  # the rerankers that a run knows are those beside it
+    moved = labkit("eval", "--rerank", tmp_path / "moved" / "eval" / path.name, "--dry-run")
+    assert moved.returncode == 0 and "run:verifier: 0 rollouts to score" in moved.stderr, moved.stderr

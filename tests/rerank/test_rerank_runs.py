@@ -114,6 +114,9 @@ def test_too_long_pairs_lose_the_beginning_of_the_question_and_it_is_said(tmp_pa
     run = record_solutions(tmp_path, {f"{long} 7": [("5", True), (f"{long} 6", False)]})
     said = ranked(run, bert)
     assert [line for line in said if "2 of 2 candidates were longer" in line]
+    (path,) = run.path.glob("rankings/*.jsonl")
+    path.write_bytes(path.read_bytes()[:-5])  # as a kill leaves it
+    assert ranked(run, bert) == said == (run.result() or {})["warnings"]
     tokenizer = AutoTokenizer.from_pretrained(bert)
     model = AutoModelForSequenceClassification.from_pretrained(bert)
     for index, pair in enumerate([(" ".join("+" * 11) + " 7", "5"), ("", " ".join("+" * 12) + " 6")]):
@@ -253,6 +256,24 @@ def test_a_function_that_gives_nothing_of_use_is_said_and_ends_nothing(tmp_path:
     assert any(words in line for line in ranked(run, tmp_path / "mine.py"))
 
 
+def test_what_a_function_failed_on_is_scored_when_it_is_mended(inside: Labkit, tmp_path: Path) -> None:
+    run = record_solutions(tmp_path / "runs", dict(list(PAIRS.items())[:3]))
+    source = "from pathlib import Path\ndef score(q, s):\n    return len(s) + float(Path('weight').read_text())\n"
+    (tmp_path / "mine.py").write_text(source)
+    done = inside("eval", "--rerank", "last", "--reranker", "mine.py")
+    assert done.returncode == 0 and "gave 12 of 12 rollouts no score" in done.stderr
+    (tmp_path / "weight").write_text("2.5")
+    tried = inside("eval", "--rerank", "last", "--dry-run")
+    assert tried.returncode == 0 and "mine.py: 12 rollouts to score" in tried.stderr
+    assert read_rankings(run)[0].frame["score"].null_count() == 12
+    mended = inside("eval", "--rerank", "last")
+    assert mended.returncode == 0 and "no score" not in mended.stderr, mended.stderr
+    (ranking,) = read_rankings(run)
+    assert ranking.frame.height == 12 and ranking.frame["score"].null_count() == 0
+    again = inside("eval", "--rerank", "last", "--dry-run", "--json")
+    assert json.loads(again.stdout) == {"owed": {"mine.py": 0}}
+
+
 def test_a_file_that_is_no_reranker_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     for source, words in (("x = 1", r"has no function score\(\)"), ("1 / 0", "fails when it is run")):
@@ -261,8 +282,23 @@ def test_a_file_that_is_no_reranker_is_refused(tmp_path: Path) -> None:
             find_rerankers([str(path)], tmp_path)
     with pytest.raises(InputError, match="cannot read the reranker"):
         find_rerankers([str(tmp_path / "none.py")], tmp_path)
-    with pytest.raises(ConfigError, match="twice"):
-        find_rerankers([str(path), str(path)], tmp_path)
+
+
+def test_one_reranker_under_two_names_is_refused_and_ranked_once(
+    tmp_path: Path, classifier: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text("def score(q, s):\n    return len(s)\n")
+    for names in (["mine.py", "mine.py"], ["mine.py", "./mine.py"], [str(classifier), f"{classifier}/."]):
+        with pytest.raises(ConfigError, match="one reranker is named twice"):
+            find_rerankers(names, tmp_path)
+    run = record_solutions(tmp_path, PAIRS)
+    ranked(run, "mine.py")
+    ranked(run, "./mine.py")
+    assert [ranking.name for ranking in read_rankings(run)] == ["mine.py"]
+    Path("mine.py").write_text("def score(q, s):\n    return -len(s)\n")
+    ranked(run, "./mine.py")
+    assert [ranking.name for ranking in read_rankings(run)] == ["mine.py", "./mine.py"]
 
 
 # Going on

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sweeps import config, sample
+from sweeps import Watcher, config, sample
 from tiny_models import save_model
 from transformers import AutoTokenizer
 
@@ -17,6 +17,7 @@ from labkit.models.engine import EncodedPrompt
 from labkit.record.run import Run
 from labkit.rollouts.asking import num_beginnings, unstopped_text
 from labkit.rollouts.estimate import estimate
+from labkit.rollouts.plan import Batch
 from labkit.rollouts.projection import free_bytes, projection
 
 
@@ -83,10 +84,22 @@ def test_one_token_that_begins_and_ends_may_separate_turns() -> None:
 
 def test_a_long_run_says_so_after_its_first_batch(tiny_folder: Path, tmp_path: Path) -> None:
     run: Run = sample(tiny_folder, tmp_path)
-    assert projection(run, 10, 10, 5000.0) == []
-    assert projection(run, 10, 20, 30.0) == []
-    (text,) = projection(run, 10, 1000, 50.0)
+    (arm, _), *_ = run.ask().arms
+    batches = [Batch(arm, range(10), range(index, index + 1)) for index in range(100)]
+    assert projection(run, batches[:1], 10, 10, 5000.0) == []
+    assert projection(run, batches[:2], 10, 20, 30.0) == []
+    (text,) = projection(run, batches, 10, 1000, 50.0)
     assert text.startswith("about 1 h 22 min to go")
+    # Of the first batch seven rollouts were there, and all ten were decoded.
+    assert projection(run, batches, 3, 993, 50.0)[0].startswith("about 1 h 22 min to go")
     size = max(path.stat().st_size for path in run.rows_dir.glob("*.jsonl"))
     owed = int(2 * free_bytes(tmp_path) / size) + 2
-    assert any("disk is too small" in text for text in projection(run, 1, owed, 0.0))
+    assert any("disk is too small" in text for text in projection(run, batches, 1, owed, 0.0))
+
+
+def test_every_watcher_of_a_run_is_told(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("labkit.rollouts.projection.LONG_S", 0.0)
+    watcher = Watcher()
+    sample(tiny_folder, tmp_path, watcher)
+    (text,) = watcher.said
+    assert "to go: the first" in text

@@ -108,13 +108,22 @@ def test_rows_of_another_run_show_in_what_stands_beside_their_text(run: Run) -> 
         rows[5]["prompt"] = "0123456789abcdef"
         rows[7]["index"] = 99
         rows[9]["num_prompt_tokens"] += 4
-        rows[11].pop("logprob")
         rows[13]["attempt"] = 8
         rows.append(rows[15])
 
     found = {(finding.check, finding.count) for finding in change(run, foreign) if finding.severity == "contamination"}
     # A row under a wrong name has a wrong seed, too.
-    assert found == {("rows", 2), ("rows", 1), ("seeds", 3), ("prompt tokens", 1), ("logprobs", 1), ("repeats", 1)}
+    assert found == {("rows", 2), ("rows", 1), ("seeds", 3), ("prompt tokens", 1), ("repeats", 1)}
+
+
+def test_a_row_without_a_log_probability_is_a_warning_and_no_accusation(run: Run) -> None:
+    def lose(rows: list[dict[str, Any]]) -> None:
+        rows[11].pop("logprob")
+
+    found = change(run, lose)
+    assert suspicions(found) == set()
+    (lost,) = [finding for finding in found if finding.check == "logprobs"]
+    assert (lost.severity, lost.count) == ("warning", 1)
 
 
 def test_a_truncated_or_empty_run_is_doubtful_but_not_suspected(run: Run) -> None:

@@ -31,10 +31,14 @@ class Watcher:
         self.batches: list[Batch] = []
         self.new: list[int] = []
         self.owed = -1
+        self.said: list[str] = []
         self._stop_after = stop_after
 
     def started(self, run: Run, ask: Ask, owed: int, tally: Tally) -> None:
         self.run, self.owed = run, owed
+
+    def foreseen(self, text: str) -> None:
+        self.said.append(text)
 
     def advanced(self, batch: Batch, num_new: int, tally: Tally) -> None:
         self.batches.append(batch)

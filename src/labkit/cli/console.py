@@ -62,4 +62,4 @@ def say_how_to_resume(run: Run | None, error: BaseException | None) -> None:
     from labkit.errors import ConfigError, RecordError
 
     if run is not None and error is not None and not isinstance(error, (ConfigError, RecordError)):
-        say(f"interrupted; go on with: labkit {run.command} --resume {run.path}")
+        say(f"interrupted; go on with: {run.way_on}")

@@ -60,8 +60,7 @@ def resumed_run(asked: Asked, command: str) -> Run | None:
     """
     if asked.resume is None:
         return None
-    runs_dir = asked.values.get("runs_dir") or os.environ.get(variable_name("runs_dir")) or "runs"
-    run = find_run(asked.resume, Path(runs_dir), command)
+    run = find_run(asked.resume, runs_dir_of(asked), command)
     if run.command != command:
         raise RecordError(f"{run.id} is a run of labkit {run.command}", f"labkit {run.command} --resume {run.id}")
     refuse_imported(run)
@@ -70,6 +69,17 @@ def resumed_run(asked: Asked, command: str) -> Run | None:
             "a resumed run has its config already", "leave the config out beside --resume; flags may change it"
         )
     return run
+
+
+def given_runs_dir(asked: Asked) -> Path | None:
+    """The runs folder that a flag or the environment names."""
+    given = asked.values.get("runs_dir") or os.environ.get(variable_name("runs_dir"))
+    return Path(given) if given else None
+
+
+def runs_dir_of(asked: Asked) -> Path:
+    """Where a run is looked for that was named: no config says it yet."""
+    return given_runs_dir(asked) or Path("runs")
 
 
 def task_values(values: Mapping[str, Any]) -> dict[str, Any]:

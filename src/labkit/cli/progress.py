@@ -11,7 +11,6 @@ from labkit.cli.console import progress_bar, say, say_how_to_resume
 from labkit.execute.signals import raise_received
 from labkit.record.run import Ask, Run
 from labkit.rollouts.plan import Batch
-from labkit.rollouts.projection import projection
 from labkit.rollouts.work import Tally
 from labkit.stats import pass_at_k
 
@@ -22,7 +21,7 @@ class SweepProgress:
     def __init__(self) -> None:
         self._run: Run | None = None
         self._progress = progress_bar(TextColumn("{task.fields[rate]}"), TextColumn("{task.fields[scores]}"))
-        self._num_new = self._owed = 0
+        self._num_new = 0
         self._began = 0.0
         self._ranking: dict[str, TaskID] = {}
 
@@ -36,7 +35,7 @@ class SweepProgress:
     def started(self, run: Run, ask: Ask, owed: int, tally: Tally) -> None:
         """The run exists and `owed` rollouts are to be made."""
         self._run = run
-        self._began, self._owed = time.monotonic(), owed
+        self._began = time.monotonic()
         total = ask.num_rollouts
         if owed < total:
             say(f"{total - owed} of {total} rollouts are there already" + ("; nothing is owed" if owed == 0 else ""))
@@ -47,9 +46,6 @@ class SweepProgress:
     def advanced(self, batch: Batch, num_new: int, tally: Tally) -> None:
         """A batch is on disk."""
         raise_received()
-        if self._num_new == 0 and self._run is not None:
-            for text in projection(self._run, num_new, self._owed, time.monotonic() - self._began):
-                say(text)
         self._num_new += num_new
         if self._progress.disable:
             return
@@ -61,6 +57,10 @@ class SweepProgress:
             rate=f"{rate:,.0f} rollouts/s",
             scores=running_scores(batch.arm.key, tally),
         )
+
+    def foreseen(self, text: str) -> None:
+        """Something to know of the rest of the run."""
+        say(text)
 
     def ranked(self, reranker: str, num_done: int, total: int) -> None:
         """A reranker has scored so many of the rollouts that it owes."""

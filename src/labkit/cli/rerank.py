@@ -1,42 +1,41 @@
-"""`labkit eval --rerank RUN`: rerankers score a finished run, whose model is not loaded."""
+"""`labkit eval --rerank RUN`: rerankers score a run that has all its rollouts; its model is not loaded."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from labkit.cli.finished import refuse_other_flags, run_with_rollouts
 from labkit.cli.flags import Asked
 
 if TYPE_CHECKING:
     from labkit.cli.sweep import ShowResult
     from labkit.record.run import Run
+    from labkit.rerank.reranker import Reranker
 
-_OPTIONS = {"rerank": "--rerank", "rerankers": "--reranker", "model.device": "--device", "runs_dir": "--runs-dir"}
+_ALLOWED = ("rerank", "rerankers", "model.device", "runs_dir")
+_HINT = "beside it stand only --reranker, --device, --runs-dir, --dry-run and --json"
 
 
 def rerank(asked: Asked, *, show: ShowResult) -> None:
-    """Let the rerankers that were named, else those that the run knows, score what they have not scored yet.
+    """Let the rerankers that were named, else those that the run knows, score what they have not scored yet, and what they
+    gave no score.
 
     Args:
         show: prints the result of the run
     """
     from labkit.cli.console import say
-    from labkit.config.base import variable_name
-    from labkit.record.catalog import find_run
 
-    _refuse_others(asked)
-    runs_dir = Path(asked.values.get("runs_dir") or os.environ.get(variable_name("runs_dir")) or "runs")
-    run = find_run(asked.values["rerank"], runs_dir, "eval")
-    references = list(asked.values.get("rerankers") or _known(run))
-    _refuse_nothing(run, references)
+    refuse_other_flags(asked, _ALLOWED, sets=None, what="--rerank scores a run as it is", hint=_HINT)
+    run = run_with_rollouts(asked, "rerank")
+    rerankers = _rerankers(run, asked)
+    if asked.dry_run:
+        _say_what_would_be_done(run, rerankers, as_json=asked.json)
+        return
     say(f"ranking {run.id}")
     from labkit.cli.progress import SweepProgress
-    from labkit.rerank.finding import find_rerankers
     from labkit.rerank.session import rank_again
 
-    rerankers = find_rerankers(references, runs_dir, asked.values.get("model.device", "auto"))
     with SweepProgress() as progress:
         warnings = rank_again(run, rerankers, progress.ranked)
     for warning in warnings:
@@ -45,30 +44,37 @@ def rerank(asked: Asked, *, show: ShowResult) -> None:
     say(f"recorded in {run.path}")
 
 
-def _known(run: Run) -> Sequence[str]:
+def _rerankers(run: Run, asked: Asked) -> list[Reranker]:
+    """Those named now are looked for in the runs folder that is named too; those that the run knows, beside it."""
+    from labkit.cli.layers import given_runs_dir
+    from labkit.errors import ConfigError
+    from labkit.rerank.finding import find_rerankers
+
+    beside = run.path.resolve().parents[1]
+    named = asked.values.get("rerankers")
+    references, runs_dir = (named, given_runs_dir(asked) or beside) if named else (_known(run), beside)
+    if not references:
+        raise ConfigError(f"which reranker is to rank {run.id}?", "--reranker run:NAME, a folder, or a Python file")
+    return find_rerankers(references, Path(runs_dir), asked.values.get("model.device") or "auto")
+
+
+def _known(run: Run) -> list[str]:
     """The rerankers that the run was asked for, and those that have ranked it since."""
     from labkit.record.rankings import announced_rankings
 
     return list(dict.fromkeys([*run.manifest["config"].get("rerankers", ()), *announced_rankings(run)]))
 
 
-def _refuse_others(asked: Asked) -> None:
-    from labkit.errors import ConfigError
+def _say_what_would_be_done(run: Run, rerankers: list[Reranker], *, as_json: bool) -> None:
+    import json
 
-    others = [key for key, value in asked.values.items() if key not in _OPTIONS and value is not None]
-    common = {"--set": asked.sets, "--config": asked.config, "--debug": asked.debug, "--resume": asked.resume}
-    others += [name for name, value in {**common, "--dry-run": asked.dry_run}.items() if value]
-    if others:
-        raise ConfigError(
-            f"--rerank scores a run as it is: {', '.join(others)} would do nothing",
-            f"beside it stand only {', '.join(list(_OPTIONS.values())[1:])} and --json",
-        )
+    from labkit.cli.console import say
+    from labkit.rerank.session import num_owed
 
-
-def _refuse_nothing(run: Run, references: Sequence[str]) -> None:
-    from labkit.errors import ConfigError, RecordError
-
-    if run.command not in ("eval", "sample", "perturb"):
-        raise RecordError(f"{run.id} is a run of labkit {run.command} and has no rollouts", "name an evaluation")
-    if not references:
-        raise ConfigError(f"which reranker is to rank {run.id}?", "--reranker run:NAME, a folder, or a Python file")
+    owed = num_owed(run, rerankers)
+    if as_json:
+        print(json.dumps({"owed": owed}, ensure_ascii=False))
+        return
+    for name, count in owed.items():
+        say(f"{name}: {count:,} rollouts to score")
+    say("Nothing was written.")

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labkit.cli.console import say
+from labkit.cli.finished import refuse_other_flags, run_with_rollouts
 from labkit.cli.flags import Asked
 
 if TYPE_CHECKING:
     from labkit.config.sections import TaskConfig
     from labkit.record.run import Run
 
-_KNOWN = {"task", "rescore", "task.data", "runs_dir"}
+_ALLOWED = ("rescore", "task.data", "runs_dir")
+_WHAT = "--rescore takes the run as it is; task, model and rollouts stay"
+_HINT = "beside it stand --data, --set task.KEY=VALUE, --dry-run, --json and --runs-dir only"
 
 
 def rescore_run(asked: Asked) -> None:
@@ -22,8 +23,8 @@ def rescore_run(asked: Asked) -> None:
     from labkit.report.rescoring import rescored_table
     from labkit.rollouts.rescore import rescore
 
-    _refuse_other_flags(asked)
-    run = _run(asked)
+    refuse_other_flags(asked, _ALLOWED, sets="task.", what=_WHAT, hint=_HINT)
+    run = run_with_rollouts(asked, "rescore")
     found = rescore(run, _task(run, asked), with_data="task.data" in asked.values, write=not asked.dry_run)
     print_tables([rescored_table(run, found)], format="json" if asked.json else None)
     changed = found.changed.height
@@ -33,32 +34,6 @@ def rescore_run(asked: Asked) -> None:
         say(f"{changed} of {found.frame.height} verdicts would be others. Nothing was written.")
     else:
         say(f"{changed} of {found.frame.height} verdicts are others now; recorded in {run.path}")
-
-
-def _refuse_other_flags(asked: Asked) -> None:
-    from labkit.errors import ConfigError
-
-    others = sorted(set(asked.values) - _KNOWN)
-    sets = [text for text in asked.sets if not text.startswith("task.")]
-    if others or sets or asked.config or asked.resume or asked.debug or asked.values.get("task"):
-        raise ConfigError(
-            "--rescore takes the run as it is: task, model and rollouts stay",
-            "beside it stand --data, --set task.KEY=VALUE, --dry-run, --json and --runs-dir only",
-        )
-
-
-def _run(asked: Asked) -> Run:
-    from labkit.config.base import variable_name
-    from labkit.errors import RecordError
-    from labkit.record.catalog import find_run
-    from labkit.record.imported import refuse_imported
-
-    runs_dir = asked.values.get("runs_dir") or os.environ.get(variable_name("runs_dir")) or "runs"
-    run = find_run(asked.values["rescore"], Path(runs_dir), "eval")
-    refuse_imported(run)
-    if not run.ask().arms:
-        raise RecordError(f"{run.id}, made by labkit {run.command}, has no rollouts", "labkit runs list shows the runs")
-    return run
 
 
 def _task(run: Run, asked: Asked) -> TaskConfig:

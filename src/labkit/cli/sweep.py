@@ -119,10 +119,7 @@ def _say_what_would_be_done(resolved: Resolved[Any], asked: Asked, run: Run | No
 
 def _refuse_full_disk(found: dict[str, Any]) -> None:
     from labkit.errors import MachineError
+    from labkit.rollouts.projection import disk_doubt
 
-    if found["num_bytes"] > found["free_bytes"]:
-        need, free = (found[key] / 1e6 for key in ("num_bytes", "free_bytes"))
-        raise MachineError(
-            f"the disk is too small: the run needs about {need:,.0f} MB, {free:,.0f} MB are free",
-            "name another disk with --runs-dir",
-        )
+    if doubt := disk_doubt(found["num_bytes"], found["free_bytes"]):
+        raise MachineError(doubt, "name another disk with --runs-dir")

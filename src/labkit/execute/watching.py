@@ -68,6 +68,10 @@ class RolloutWatcher(_Watcher):
         self._done += num_new
         self._is_at(self._done, self._total, "rollouts")
 
+    def foreseen(self, text: str) -> None:
+        """Something to know of the rest of the run."""
+        say(f"warning: {text}")
+
     def ranked(self, reranker: str, num_done: int, total: int) -> None:
         """A reranker has scored so many of the rollouts that it owes."""
         if num_done in (0, total):

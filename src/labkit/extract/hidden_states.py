@@ -13,7 +13,8 @@ import numpy.typing as npt
 import torch
 
 from labkit.errors import InputError, MachineError
-from labkit.models.torch_engine import TorchEngine, is_out_of_memory
+from labkit.models.memory import is_out_of_memory
+from labkit.models.torch_engine import TorchEngine
 from labkit.tasks.base import Prompt
 
 TokenIds = npt.NDArray[np.int64]

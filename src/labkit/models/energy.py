@@ -18,7 +18,8 @@ from labkit.config.sections import ModelConfig
 from labkit.errors import InputError, MachineError
 from labkit.models.folder import PAIR_PARTS, ModelFolder
 from labkit.models.loading import choose_device, dtype_of, load_tokenizer, loading_errors, quieten_transformers
-from labkit.models.torch_engine import is_out_of_memory
+from labkit.models.memory import in_halves
+from labkit.models.pairs import Pair as Pair
 
 PLAIN_TEMPLATE = "{question}\n\n{solution}"
 """How the two are joined where the tokenizer puts no token of its own between them."""
@@ -28,13 +29,6 @@ BATCH_TOKENS = 16_384
 
 _UNLIMITED = 1_000_000
 """A tokenizer without a limit says a number beyond this."""
-
-
-class Pair(NamedTuple):
-    """What an energy model judges."""
-
-    question: str
-    solution: str
 
 
 class PairTokens(NamedTuple):
@@ -177,22 +171,17 @@ class EnergyModel:
             MachineError: a row alone does not fit into memory.
         """
         for positions in batches_by_tokens([len(row.token_ids) for row in rows]):
-            yield positions, self._halving([rows[position] for position in positions])
+            yield positions, in_halves([rows[position] for position in positions], self._of_batch, self._too_large)
 
-    def _halving(self, rows: Sequence[PairTokens]) -> list[float]:
-        try:
-            inputs = {name: tensor.to(self.model.device) for name, tensor in self.tensors(rows).items()}
-            return [float(value) for value in self.energy(self.model(**inputs).logits).cpu()]
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-        if len(rows) == 1:
-            raise MachineError(
-                f"a solution of {len(rows[0].token_ids)} tokens does not fit on {self.model.device}",
-                "rank on another device: labkit eval --rerank RUN --device cpu",
-            )
-        middle = len(rows) // 2
-        return [*self._halving(rows[:middle]), *self._halving(rows[middle:])]
+    def _of_batch(self, rows: Sequence[PairTokens]) -> list[float]:
+        inputs = {name: tensor.to(self.model.device) for name, tensor in self.tensors(rows).items()}
+        return [float(value) for value in self.energy(self.model(**inputs).logits).cpu()]
+
+    def _too_large(self, row: PairTokens) -> MachineError:
+        return MachineError(
+            f"a solution of {len(row.token_ids)} tokens does not fit on {self.model.device}",
+            "rank on another device: labkit eval --rerank RUN --device cpu",
+        )
 
 
 def batches_by_tokens(lengths: Sequence[int], limit: int = BATCH_TOKENS) -> Iterator[list[int]]:

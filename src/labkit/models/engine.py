@@ -88,3 +88,7 @@ class Engine(Protocol):
             MachineError: not even one prompt fits into memory.
         """
         ...
+
+    def release(self) -> None:
+        """Give the model's memory back, for what needs the room; nothing can be asked of the engine any more."""
+        ...

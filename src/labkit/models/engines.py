@@ -33,7 +33,7 @@ class Engines:
         from labkit.models.loading import load_engine
 
         key = (_files(folder), config.dtype, config.device, config.device_map)
-        if self._kept is None or self._kept[0] != key:
+        if self._kept is None or self._kept[0] != key or self._kept[1].is_released:
             self.release()  # before the next one needs the room
             began = time.monotonic()
             self._kept = key, load_engine(folder, config)

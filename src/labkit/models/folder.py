@@ -129,6 +129,13 @@ class ModelFolder:
         named = _json_object(self.path / "config.json").get("architectures")
         return [str(name) for name in named] if isinstance(named, list) else []
 
+    @property
+    def is_classifier(self) -> bool | None:
+        """Whether the model gives numbers instead of tokens, by `config.json`; None where that names no class."""
+        named = self.architectures()
+        # Reward models may have a head of their own, which shows when they are loaded; they write nothing either.
+        return any("SequenceClassification" in name or "RewardModel" in name for name in named) if named else None
+
     def trained_questions(self) -> frozenset[str]:
         """Ids of the questions whose solutions an energy model was trained on; none where nothing says so.
 

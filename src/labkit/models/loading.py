@@ -13,7 +13,8 @@ from transformers.utils import logging as transformers_logging
 from labkit.config.sections import ModelConfig
 from labkit.errors import InputError, MachineError
 from labkit.models.folder import ModelFolder
-from labkit.models.torch_engine import TorchEngine, is_out_of_memory
+from labkit.models.memory import is_out_of_memory
+from labkit.models.torch_engine import TorchEngine
 
 
 def load_engine(folder: ModelFolder, config: ModelConfig) -> TorchEngine:
@@ -24,7 +25,7 @@ def load_engine(folder: ModelFolder, config: ModelConfig) -> TorchEngine:
         MachineError: no such device here, or not enough memory.
     """
     quieten_transformers()
-    if any("SequenceClassification" in name for name in folder.architectures()):
+    if folder.is_classifier:
         raise InputError(f"{folder.name} is a classifier and writes nothing", "it ranks what others write: --reranker")
     tokenizer = load_tokenizer(folder)
     device = choose_device(config.device)

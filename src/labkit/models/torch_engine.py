@@ -11,6 +11,7 @@ import importlib.metadata
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from labkit.models.decoding import lean
 from labkit.models.decoding.network import Network, has_hooks, network_of
 from labkit.models.draws import LogprobsKept, NumberCheck, PenalisedRepetition, SeededDraw, draw, uniforms
 from labkit.models.engine import Completion, Decoding, EncodedPrompt, Perturbation
+from labkit.models.memory import in_halves, is_out_of_memory
 from labkit.models.noise import write_perturbed
 from labkit.models.stopping import StopTexts, holds_any
 from labkit.tasks.base import Prompt
@@ -58,6 +60,14 @@ class TorchEngine:
         self._base: dict[str, torch.Tensor] | None = None
         self._member: Perturbation | None = None
         self._network = network_of(model)
+        self.is_released = False
+
+    def release(self) -> None:
+        """Give the weights' memory back; from now on there is no model (`Engine.release`)."""
+        self.is_released, self._base, self._network = True, None, None
+        for weight in (*self.model.parameters(), *self.model.buffers()):
+            weight.data = torch.empty(0, dtype=weight.dtype, device=weight.device)
+        torch.cuda.empty_cache()  # does nothing where there is none
 
     def describe(self) -> dict[str, Any]:
         """What the record says of the loaded model (`Engine.describe`)."""
@@ -148,34 +158,24 @@ class TorchEngine:
         # Rows that the context cuts short go apart: beside others they would run past it, where learned positions end.
         for limit in sorted({limit for limit in limits if limit > 0}, reverse=True):
             rows = [row for row, own in enumerate(limits) if own == limit]
-            completions = self._generate_halving(
-                [prompts[row] for row in rows],
-                replace(decoding, max_new_tokens=limit),
-                None if seeds is None else [seeds[row] for row in rows],
+            within = replace(decoding, max_new_tokens=limit)
+            done |= zip(
+                rows, in_halves(rows, partial(self._of_rows, prompts, within, seeds), self._too_large), strict=True
             )
-            done |= zip(rows, completions, strict=True)
         return [done[row] if row in done else self._too_long(prompt) for row, prompt in enumerate(prompts)]
 
-    def _generate_halving(
-        self, prompts: Sequence[EncodedPrompt], decoding: Decoding, seeds: Sequence[int] | None
+    def _of_rows(
+        self, prompts: Sequence[EncodedPrompt], decoding: Decoding, seeds: Sequence[int] | None, rows: Sequence[int]
     ) -> list[Completion]:
-        """`_generate_batch`, in halves where memory runs out."""
-        try:
-            return self._generate_batch(prompts, decoding, seeds)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-        # Outside of the handler: there the traceback would keep the failed batch's tensors alive.
-        if self.model.device.type == "cuda":
-            torch.cuda.empty_cache()
-        if len(prompts) == 1:
-            raise MachineError(
-                f"out of memory on {self.model.device} with a single prompt",
-                "use a smaller --max-new-tokens, --dtype bfloat16, or --device-map auto",
-            )
-        half = len(prompts) // 2
-        parts = ((prompts[:half], seeds and seeds[:half]), (prompts[half:], seeds and seeds[half:]))
-        return [row for part, part_seeds in parts for row in self._generate_halving(part, decoding, part_seeds)]
+        """`_generate_batch` of some of the prompts."""
+        own_seeds = None if seeds is None else [seeds[row] for row in rows]
+        return self._generate_batch([prompts[row] for row in rows], decoding, own_seeds)
+
+    def _too_large(self, _row: int) -> MachineError:
+        return MachineError(
+            f"out of memory on {self.model.device} with a single prompt",
+            "use a smaller --max-new-tokens, --dtype bfloat16, or --device-map auto",
+        )
 
     @torch.inference_mode()
     def _generate_batch(
@@ -345,11 +345,3 @@ def weights_digest(model: torch.nn.Module) -> str:
         digest.update(name.encode())
         digest.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy().data)
     return digest.hexdigest()
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error of torch means that memory ran out, on whatever device."""
-    text = str(error).lower()
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(
-        words in text for words in ("out of memory", "not enough memory", "can't allocate memory")
-    )

@@ -8,9 +8,9 @@ import os
 import polars as pl
 
 from labkit.errors import CheckFailed, RecordError
-from labkit.record.files import disk_error, exclusive_lock, sync_folder
+from labkit.record.files import disk_error, sync_folder
 from labkit.record.frames import KEY, VERDICT_VALUES, packed_columns, read_rollouts, read_verdicts, verdict_column
-from labkit.record.run import Run, now
+from labkit.record.run import Run
 
 
 def compact(run: Run) -> int:
@@ -24,7 +24,7 @@ def compact(run: Run) -> int:
     """
     if run.status() != "done":
         raise RecordError(f"{run.path} is not done", f"finish it first: labkit {run.command} --resume {run.path}")
-    with exclusive_lock(run.lock_path, {"pid": os.getpid(), "start": now(), "doing": "compact"}):
+    with run.locked("compact"):
         frame = _packed(run)
         # Through memory: polars' own writer reports a full disk as an error without a number.
         buffer = io.BytesIO()

@@ -40,20 +40,50 @@ def manifest(
     """
     config: RunConfig = resolved.config
     text, token_ids = first_prompt
+    return manifest_fields(
+        name=config.name,
+        seed=config.seed,
+        config=config.as_json(),
+        base=base,
+        score=score,
+        ask=ask,
+        engine=engine,
+        provenance=capture(),
+        origins=dict(resolved.origins),
+        config_digest=asked_digest(asked or config),
+        first_prompt={"text": text, "token_ids": [int(token) for token in token_ids]},
+        parents=parents,
+        **others,
+    )
+
+
+def manifest_fields(
+    *,
+    name: str | None,
+    seed: int,
+    config: Mapping[str, Any],
+    base: Mapping[str, Any],
+    score: Mapping[str, Any],
+    ask: Ask,
+    engine: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    origins: Mapping[str, str] | None = None,
+    parents: Sequence[Mapping[str, str]] = (),
+    **others: Any,
+) -> dict[str, Any]:
+    """What every manifest has, also that of a run whose config is none of ours; arguments as those of `manifest`."""
     return {
-        "name": config.name,
-        "seed": config.seed,
-        "config": config.as_json(),
-        "origins": dict(resolved.origins),
-        "config_digest": asked_digest(asked or config),
+        "name": name,
+        "seed": seed,
+        "config": config,
+        "origins": origins or {},
         "base": base,
         "base_hash": components_hash(base),
         "score": score,
         "score_hash": components_hash(score),
         "ask": ask.as_json(),
         "engine": engine,
-        "provenance": capture(),
-        "first_prompt": {"text": text, "token_ids": [int(token) for token in token_ids]},
+        "provenance": provenance,
         "parents": parents,
         **others,
     }

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 
-from labkit.record.files import disk_error, exclusive_lock, sync_folder
-from labkit.record.run import Run, now
+from labkit.record.files import disk_error, sync_folder
+from labkit.record.run import Run
 
 _ENDING = ".removed"
 
@@ -20,7 +19,7 @@ def remove(run: Run) -> None:
         RecordError: a process is at work on the run, or the folder may not be written.
     """
     path = run.path.resolve()
-    with exclusive_lock(run.lock_path, {"pid": os.getpid(), "start": now(), "doing": "remove"}):
+    with run.locked("remove"):
         try:
             path.rename(path.with_name(f".{path.name}{_ENDING}"))
             sync_folder(path.parent)

@@ -18,13 +18,13 @@ Golds = Mapping[str, Mapping[str, Any]]
 
 
 def put_in_force(
-    run: Run, score: Mapping[str, Any], verdicts: Iterable[Verdict] | None, golds: Golds | None, left_out: int
+    run: Run, score: Mapping[str, Any], verdicts: Iterable[Verdict], golds: Golds | None, left_out: int
 ) -> None:
     """Write verdicts, and say that they are the run's from now on.
 
     Args:
         score: what they rest on
-        verdicts: of every rollout but those of left-out prompts; None where the run has just these already
+        verdicts: of every rollout but those of left-out prompts
         golds: of every graded prompt, where they are others than the prompts hold
         left_out: prompts without a gold, which have no verdict
     """
@@ -34,8 +34,7 @@ def put_in_force(
     if golds is not None:
         lines = (json_line({"id": name, "gold": dict(gold)}) for name, gold in golds.items())
         write_atomically(run.golds_path(score_hash), b"".join(lines))
-    if verdicts is not None:
-        write_atomically(run.scores_path(score_hash), verdict_lines(verdicts))
+    write_atomically(run.scores_path(score_hash), verdict_lines(verdicts))
     run.note("rescored", hash=score_hash, score=dict(score), left_out=left_out)
 
 

@@ -211,6 +211,18 @@ class Run:
         """`status` for a caller that has read the result already."""
         return _status(self.path, result, lambda: self.ask().num_rollouts)
 
+    def owes_only_rankings(self) -> bool:
+        """Whether all rollouts are there, and rerankers that were asked for have still to speak."""
+        result = self.result()
+        if result is None or not result.get("unranked"):
+            return False
+        return _owes_nothing(self.path, result | {"unranked": []}, lambda: self.ask().num_rollouts)
+
+    @property
+    def way_on(self) -> str:
+        """The command that does what an interrupted run owes."""
+        return f"labkit {self.command} {'--rerank' if self.owes_only_rankings() else '--resume'} {self.path}"
+
     def note(self, event: str, **fields: Any) -> None:
         """Append an event."""
         line = json_line({"time": now(), "event": event, **fields})
@@ -240,8 +252,25 @@ class Run:
                     )
                 raise
 
+    @contextmanager
+    def locked(self, doing: str) -> Iterator[None]:
+        """Hold the run's lock for work that is no attempt at its rollouts.
+
+        Args:
+            doing: one word, for whoever wants the lock meanwhile
+
+        Raises:
+            RecordError: another process is at work on this run.
+        """
+        with exclusive_lock(self.lock_path, {"pid": os.getpid(), "start": now(), "doing": doing}):
+            yield
+
     def finish(self, result: Mapping[str, Any], *, owed: int, num_asked: int) -> None:
-        """Note the end of an attempt and replace `result.json`."""
+        """Note the end of an attempt and replace `result.json`.
+
+        Args:
+            owed: rollouts that are still to be made; `unranked` in the result names rerankers that have still to speak
+        """
         self.note("finish", owed=owed)
         write_json_atomically(
             self.result_path,
@@ -250,8 +279,18 @@ class Run:
         )
 
     def amend(self, fields: Mapping[str, Any]) -> None:
-        """Replace parts of the result of a finished run, which stays finished."""
-        result = read_json(self.result_path) | dict(fields) | {"events_bytes": self.events_path.stat().st_size}
+        """Replace parts of the result; a run that owed nothing before the last events owes nothing after them.
+
+        Args:
+            fields: None takes a field away
+
+        Raises:
+            RecordError: there is no result.
+        """
+        changed = read_json(self.result_path) | dict(fields)
+        result = {name: value for name, value in changed.items() if name not in fields or value is not None}
+        if _owes_nothing(self.path, result, lambda: self.ask().num_rollouts):
+            result["events_bytes"] = self.events_path.stat().st_size
         write_json_atomically(self.result_path, result)
 
     def add_prompts(self, lines: Sequence[Mapping[str, Any]]) -> None:
@@ -327,11 +366,15 @@ def _result(path: Path) -> dict[str, Any] | None:
 def _status(path: Path, result: Mapping[str, Any] | None, num_asked: Callable[[], int]) -> Status:
     if is_locked(path / "lock"):
         return "running"
-    if result is None or result.get("owed") != 0:
-        return "interrupted"
+    return "done" if _owes_nothing(path, result, num_asked) else "interrupted"
+
+
+def _owes_nothing(path: Path, result: Mapping[str, Any] | None, num_asked: Callable[[], int]) -> bool:
+    if result is None or result.get("owed") != 0 or result.get("unranked"):
+        return False
     # Events only grow. If nothing was asked since the completion there is no need to read them.
     grown = _size(path / "events.jsonl") > result.get("events_bytes", -1)
-    return "done" if not grown or num_asked() <= result.get("num_asked", -1) else "interrupted"
+    return not grown or num_asked() <= int(result.get("num_asked", -1))
 
 
 def slugify(text: str) -> str:

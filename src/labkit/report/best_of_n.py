@@ -144,6 +144,10 @@ def _common_rankings(pooled: Pool) -> tuple[list[Selector], list[str]]:
         if len(found) < len(pooled.rankings) or len({ranking.hash for ranking in found}) > 1:
             notes.append(f"{name} is left out: it is not one and the same ranking in every run")
             continue
+        if owed := sum(ranking.num_owed for ranking in found):
+            # Those that it has scored are no sample of the candidates: the longest go first, or the oldest.
+            notes.append(f"{name} is left out: {owed:,} candidates have no score yet; labkit eval --rerank RUN")
+            continue
         selectors.append(ranked(name, f"{name} (ranking)" if name in _OWN else name))
         if trained := max(ranking.about.get("trained_on", 0) for ranking in found):
             notes.append(

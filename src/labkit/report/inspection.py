@@ -100,7 +100,7 @@ def _identity(run: Run) -> dict[str, str]:
         "command line": " ".join(config_value(run.manifest, "provenance.argv") or ()),
     }
     words = {key: value for key, value in words.items() if value}
-    return words | ({"resume with": f"labkit {run.command} --resume {run.path}"} if status == "interrupted" else {})
+    return words | ({"resume with": run.way_on} if status == "interrupted" else {})
 
 
 def _result(run: Run, result: Mapping[str, Any]) -> dict[str, str]:

@@ -94,7 +94,8 @@ def read_part(run: Run, *, salvage: bool = False, candidates: bool = False, text
     columns = [*_COUNTED, *(["logprob"] if candidates else []), *(["text"] if texts or candidates else [])]
     verdict = ["correct", *(["answer", "rule"] if candidates else [])]
     rows = read_scored(run, columns=columns, verdict_columns=verdict, salvage=salvage)
-    frame, warnings, rankings = rows.frame, rows.warnings, read_rankings(run, salvage=salvage) if candidates else []
+    frame, warnings = rows.frame, rows.warnings
+    rankings = read_rankings(run, salvage=salvage, rollouts=frame) if candidates else []
     if candidates:
         frame = frame.with_columns(text_code=pl.col("text").hash(seed=0).reinterpret(signed=True))
         frame = frame if texts else frame.drop("text")

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.config.sections import ModelConfig
 from labkit.errors import InputError
-from labkit.models.folder import find_model
-from labkit.rerank.reranker import Candidate, Judged
+from labkit.models.folder import ModelFolder, find_model
+from labkit.models.pairs import Pair
+from labkit.rerank.reranker import Judged
 
 if TYPE_CHECKING:
     from labkit.models.energy import EnergyModel, PairTokens
@@ -21,7 +22,7 @@ MOST_UNKNOWN = 0.1
 
 
 class EnergyReranker:
-    """Scores by a model that is loaded when it is first asked."""
+    """Scores by a model that is loaded when it is asked."""
 
     def __init__(self, reference: str, runs_dir: Path, device: str) -> None:
         """
@@ -31,8 +32,8 @@ class EnergyReranker:
         """
         self._config = ModelConfig(id=reference, device=device)
         self._folder = find_model(self._config, runs_dir)
-        _refuse_generator(self._folder.architectures(), reference)
-        self.name = reference
+        _refuse_generator(self._folder, reference)
+        self.name, self.needs_room = reference, True
         self.about: Mapping[str, Any] = {
             "kind": "energy",
             "weights": self._folder.weights_fingerprint(),
@@ -41,41 +42,23 @@ class EnergyReranker:
         }
         self.trained_questions = self._folder.trained_questions()
         self.parents: Sequence[Mapping[str, str]] = self._folder.parents(role="reranker")
-        self._model: EnergyModel | None = None
-        self._num_judged = self._num_cut = self._num_tokens = self._num_unknown = 0
+        self._num_tokens = self._num_unknown = 0
 
-    def judge(self, candidates: Sequence[Candidate]) -> Iterator[list[Judged]]:
-        """`Reranker.judge`; in batches of rows of like length."""
-        if self._model is None:
-            from labkit.models.energy import load_energy_model
+    def judge(self, candidates: Sequence[Pair]) -> Iterator[list[Judged]]:
+        """`Reranker.judge`; in batches of rows of like length, by a model that is there only meanwhile."""
+        from labkit.models.energy import load_energy_model
 
-            self._model = load_energy_model(self._folder, self._config)
+        model = load_energy_model(self._folder, self._config)
         for start in range(0, len(candidates), _CHUNK):
-            rows = self._encoded(self._model, candidates[start : start + _CHUNK])
-            for positions, energies in self._model.energies(rows):
-                yield [Judged(start + at, energy) for at, energy in zip(positions, energies, strict=True)]
+            rows = self._encoded(model, candidates[start : start + _CHUNK])
+            for positions, energies in model.energies(rows):
+                yield [
+                    _judged(start + at, energy, rows[at], model.encoder.num_unknown(rows[at]))
+                    for at, energy in zip(positions, energies, strict=True)
+                ]
 
-    def remarks(self) -> Sequence[str]:
-        """Texts that were too long, and text that the tokenizer does not know."""
-        said = []
-        if self._num_cut:
-            said.append(
-                f"{self.name}: {self._num_cut:,} of {self._num_judged:,} candidates were longer than the model takes and "
-                "lost the beginning of their question"
-            )
-        if self._num_unknown:
-            said.append(
-                f"{self.name}: {self._num_unknown:,} of {self._num_tokens:,} tokens stand for text that its tokenizer "
-                "does not know"
-            )
-        return said
-
-    def _encoded(self, model: EnergyModel, candidates: Sequence[Candidate]) -> list[PairTokens]:
-        from labkit.models.energy import Pair
-
-        rows = model.encoder.encode([Pair(*candidate) for candidate in candidates])
-        self._num_judged += len(rows)
-        self._num_cut += sum(row.is_cut for row in rows)
+    def _encoded(self, model: EnergyModel, candidates: Sequence[Pair]) -> list[PairTokens]:
+        rows = model.encoder.encode(candidates)
         self._num_tokens += sum(len(row.token_ids) for row in rows)
         self._num_unknown += sum(map(model.encoder.num_unknown, rows))
         if self._num_unknown > MOST_UNKNOWN * self._num_tokens:
@@ -87,10 +70,14 @@ class EnergyReranker:
         return rows
 
 
-def _refuse_generator(architectures: Sequence[str], reference: str) -> None:
+def _judged(position: int, energy: float, row: PairTokens, num_unknown: int) -> Judged:
+    return Judged(position, energy, cut=row.is_cut, num_tokens=len(row.token_ids), num_unknown=num_unknown)
+
+
+def _refuse_generator(folder: ModelFolder, reference: str) -> None:
     """Refuse what says itself that it is another kind of model, before it is loaded; loading finds out the others."""
-    if architectures and not any("SequenceClassification" in name or "RewardModel" in name for name in architectures):
+    if folder.is_classifier is False:
         raise InputError(
-            f"{reference} is a {architectures[0]}, which scores nothing: its head would be random",
+            f"{reference} is a {folder.architectures()[0]}, which scores nothing: its head would be random",
             "name a sequence classifier, or train one on this model: method: energy (docs/gsm8k.md)",
         )

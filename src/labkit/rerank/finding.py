@@ -8,7 +8,7 @@ from pathlib import Path
 from labkit.errors import ConfigError
 from labkit.rerank.energy import EnergyReranker
 from labkit.rerank.python_file import PythonReranker
-from labkit.rerank.reranker import Reranker
+from labkit.rerank.reranker import Reranker, ranking_hash
 
 
 def find_rerankers(references: Sequence[str], runs_dir: Path, device: str = "auto") -> list[Reranker]:
@@ -19,13 +19,18 @@ def find_rerankers(references: Sequence[str], runs_dir: Path, device: str = "aut
         device: where models are put
 
     Raises:
-        ConfigError: one is named twice. InputError: there is no such model or file, or it cannot be one.
+        ConfigError: two are one and the same, whatever they are called.
+        InputError: there is no such model or file, or it cannot be one.
         MachineError: a model of the hub cannot be downloaded.
     """
-    twice = next((each for at, each in enumerate(references) if each in references[:at]), None)
-    if twice is not None:
-        raise ConfigError(f"the reranker {twice} is named twice", "name each once")
-    return [_find(reference, runs_dir, device) for reference in references]
+    found: dict[str, Reranker] = {}
+    for reference in references:
+        reranker = _find(reference, runs_dir, device)
+        same = found.setdefault(ranking_hash(reranker), reranker)
+        if same is not reranker:
+            names = reference if same.name == reference else f"{same.name} and {reference}"
+            raise ConfigError(f"{names}: one reranker is named twice", "name each once")
+    return list(found.values())
 
 
 def _find(reference: str, runs_dir: Path, device: str) -> Reranker:

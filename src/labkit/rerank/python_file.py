@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from labkit.rerank.reranker import Candidate, Judged
+from labkit.models.pairs import Pair
+from labkit.rerank.reranker import Judged
 from labkit.tasks.user_file import function_of, read_source, run_source
 
 _NEEDED = "a reranker's file needs score(question, solution), or scores(pairs); lower is better"
@@ -33,30 +34,24 @@ class PythonReranker:
         """
         source = read_source(path, "reranker")
         module = run_source(path, source, "labkit_user_reranker")
-        self._path = path
         self._batched: Callable[..., Any] | None = getattr(module, "scores", None)
         self._single = None if self._batched else function_of(module, "score", path, _NEEDED)
-        self.name = reference
+        self.name, self.needs_room = reference, False
         self.about: Mapping[str, Any] = {
             "kind": "python",
             "source": hashlib.blake2b(source, digest_size=16).hexdigest(),
         }
         self.trained_questions: frozenset[str] = frozenset()
         self.parents: Sequence[Mapping[str, str]] = ()
-        self._first_failure = ""
 
-    def judge(self, candidates: Sequence[Candidate]) -> Iterator[list[Judged]]:
+    def judge(self, candidates: Sequence[Pair]) -> Iterator[list[Judged]]:
         """`Reranker.judge`; a batch that fails as a whole leaves all its candidates without a score."""
         for start in range(0, len(candidates), _BATCH):
             batch = candidates[start : start + _BATCH]
             given = self._scores_of(batch) if self._batched else map(self._score_of, batch)
             yield [self._judged(start + at, value) for at, value in enumerate(given)]
 
-    def remarks(self) -> Sequence[str]:
-        """What it failed on first."""
-        return [f"{self._path}: the first failure: {self._first_failure}"] if self._first_failure else []
-
-    def _scores_of(self, batch: Sequence[Candidate]) -> Sequence[Any]:
+    def _scores_of(self, batch: Sequence[Pair]) -> Sequence[Any]:
         assert self._batched is not None
         try:
             given = list(self._batched([tuple(candidate) for candidate in batch]))
@@ -66,23 +61,24 @@ class PythonReranker:
             return [ValueError(f"scores() gave {len(given)} numbers for {len(batch)} pairs")] * len(batch)
         return given
 
-    def _score_of(self, candidate: Candidate) -> Any:
+    def _score_of(self, candidate: Pair) -> Any:
         assert self._single is not None
         try:
             return self._single(candidate.question, candidate.solution)
         except Exception as error:  # the user's code may raise anything, and one odd text must not end a ranking
             return error
 
-    def _judged(self, position: int, value: Any) -> Judged:
+    @staticmethod
+    def _judged(position: int, value: Any) -> Judged:
         if isinstance(value, Exception):
-            return self._failed(position, repr(value))
+            return _failed(position, repr(value))
         if isinstance(value, (str, bytes)):  # which float() would read
-            return self._failed(position, f"{value!r} is no number")
+            return _failed(position, f"{value!r} is no number")
         try:
             return Judged(position, float(value))  # numbers of numpy and torch too
         except (TypeError, ValueError, OverflowError):
-            return self._failed(position, f"{value!r} is no number")
+            return _failed(position, f"{value!r} is no number")
 
-    def _failed(self, position: int, why: str) -> Judged:
-        self._first_failure = self._first_failure or why[:_MOST_CHARS]
-        return Judged(position, None, why[:_MOST_CHARS])
+
+def _failed(position: int, why: str) -> Judged:
+    return Judged(position, None, why[:_MOST_CHARS])

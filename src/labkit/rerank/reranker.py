@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from labkit.models.pairs import Pair
 from labkit.record.identity import components_hash
 from labkit.tasks.questions import QUESTIONS_VERSION
-
-
-class Candidate(NamedTuple):
-    """One solution of a question."""
-
-    question: str
-    solution: str
 
 
 class Judged(NamedTuple):
@@ -25,6 +19,10 @@ class Judged(NamedTuple):
     """Lower is better; None where it gave none."""
     error: str | None = None
     """Why there is no score."""
+    cut: bool | None = None
+    """As in `labkit.record.rankings.RolloutScore`, and so the next two."""
+    num_tokens: int | None = None
+    num_unknown: int | None = None
 
 
 class Reranker(Protocol):
@@ -32,6 +30,8 @@ class Reranker(Protocol):
 
     name: str
     """What the user calls it."""
+    needs_room: bool
+    """Whether it loads a model."""
     about: Mapping[str, Any]
     """Everything that its scores rest on, fingerprints and all."""
     trained_questions: frozenset[str]
@@ -39,16 +39,12 @@ class Reranker(Protocol):
     parents: Sequence[Mapping[str, str]]
     """The runs that made it, as in `run.json`."""
 
-    def judge(self, candidates: Sequence[Candidate]) -> Iterator[list[Judged]]:
+    def judge(self, candidates: Sequence[Pair]) -> Iterator[list[Judged]]:
         """Scores of all candidates, in any order, a batch at a time.
 
         Raises:
             InputError: it cannot score texts like these. MachineError: it does not fit on this machine.
         """
-        ...
-
-    def remarks(self) -> Sequence[str]:
-        """What the user should know of the scores that it gave up to now."""
         ...
 
 

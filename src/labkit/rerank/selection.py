@@ -1,4 +1,5 @@
-"""Rerankers that need no model: each takes candidates and numbers of draws, and gives the expected accuracy of its choice.
+"""Ways of choosing from what is stored of candidates: each takes candidates and numbers of draws, and gives the expected accuracy
+of its choice.
 
     choose(candidates, ks) -> (P, K)
 
@@ -92,7 +93,7 @@ def _best_counts(prompts: IntArray, scores: FloatArray, correct: IntArray) -> tu
     return tuple(np.bincount(codes, each).astype(np.int64) for each in wanted)
 
 
-def first(candidates: Candidates, ks: Sequence[int]) -> FloatArray:
+def _earliest(candidates: Candidates, ks: Sequence[int]) -> FloatArray:
     """The candidate with a text that was drawn first, whatever k; wrong where there is none."""
     kept = np.flatnonzero(~candidates.failed)
     prompts, place = np.unique(candidates.prompts[kept], return_index=True)
@@ -180,7 +181,7 @@ def _no_vote(candidates: Candidates) -> str | None:
 
 
 RANDOM = Selector("random", best_by(_any_text))
-FIRST = Selector("first", first)
+FIRST = Selector("first", _earliest)
 MAJORITY = Selector("majority", majority, why_not=_no_vote)
 LIKELIHOOD = Selector("likelihood", best_by(_unlikelihood), _unlikelihood, _no_likelihood)
 ORACLE = Selector("oracle", oracle)

@@ -6,7 +6,6 @@ Prints nothing.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from labkit.errors import RecordError
-from labkit.record.files import exclusive_lock
+from labkit.models.pairs import Pair
 from labkit.record.rankings import (
     Ranking,
     RankingWriter,
@@ -24,8 +23,8 @@ from labkit.record.rankings import (
     owed_scores,
     read_rankings,
 )
-from labkit.record.run import Run, now
-from labkit.rerank.reranker import Candidate, Judged, Reranker, ranking_hash
+from labkit.record.run import Run
+from labkit.rerank.reranker import Judged, Reranker, ranking_hash
 from labkit.rollouts.checks.rankings import ranking_findings
 from labkit.tasks.base import Prompt
 from labkit.tasks.questions import question_id, question_text, solution_text
@@ -34,8 +33,13 @@ Advanced = Callable[[str, int, int], None]
 """Told the name of a reranker, how many rollouts it has scored of those that it owed, and how many it owed."""
 
 
-def rank(run: Run, rerankers: Sequence[Reranker], advanced: Advanced = lambda *_: None) -> dict[str, Any]:
+def rank(
+    run: Run, rerankers: Sequence[Reranker], advanced: Advanced = lambda *_: None, *, failed_too: bool = False
+) -> dict[str, Any]:
     """Let rerankers score what they have not scored yet of a run whose lock is held.
+
+    Args:
+        failed_too: whether rollouts that they gave no score are scored again
 
     Returns:
         `rankings`, a summary of every ranking that the run has, and `warnings` about them; for the run's result.
@@ -47,8 +51,8 @@ def rank(run: Run, rerankers: Sequence[Reranker], advanced: Advanced = lambda *_
     if rerankers:
         asked = _Questions(run)
         for reranker in rerankers:
-            _rank_by(run, reranker, asked, advanced)
-    summaries = [_summary(run, ranking) for ranking in read_rankings(run)]
+            _rank_by(run, reranker, owed_scores(run, ranking_hash(reranker), failed_too=failed_too), asked, advanced)
+    summaries = [_summary(ranking) for ranking in read_rankings(run)]
     doubts = [line for summary in summaries for line in summary["warnings"]]
     return {"rankings": summaries, "warnings": doubts} if summaries else {"warnings": []}
 
@@ -65,25 +69,53 @@ class Ranker:
         """The runs that made the rerankers."""
         return [parent for reranker in self.rerankers for parent in reranker.parents]
 
+    @property
+    def names(self) -> list[str]:
+        """What the user calls the rerankers."""
+        return [reranker.name for reranker in self.rerankers]
+
+    @property
+    def needs_room(self) -> bool:
+        """Whether a model is loaded for it."""
+        return any(reranker.needs_room for reranker in self.rerankers)
+
     def __call__(self, run: Run) -> Mapping[str, Any]:
         return rank(run, self.rerankers, self.advanced)
 
 
 def rank_again(run: Run, rerankers: Sequence[Reranker], advanced: Advanced = lambda *_: None) -> list[str]:
-    """Rank a run that is done, and add to its result what came of it; gives the warnings about its rankings.
+    """Rank a run that owes no rollouts, and add to its result what came of it; gives the warnings about its rankings.
+
+    Rollouts that a reranker gave no score before are scored again: what it failed on may have been mended.
 
     Raises:
-        RecordError: the run is at work, or is not done. InputError, MachineError: as `rank`.
+        RecordError: the run is at work, or owes rollouts. InputError, MachineError: as `rank`.
     """
-    if run.status() == "interrupted":
-        raise RecordError(f"{run.path} is not done", f"finish it first: labkit {run.command} --resume {run.path}")
-    with exclusive_lock(run.lock_path, {"pid": os.getpid(), "start": now(), "doing": "rerank"}):
+    _refuse_unfinished(run)
+    with run.locked("rerank"):
         before = run.result() or {}
-        found = rank(run, rerankers, advanced)
+        found = rank(run, rerankers, advanced, failed_too=True)
         stale = {line for ranking in before.get("rankings", ()) for line in ranking["warnings"]}
         others = [line for line in before.get("warnings", ()) if line not in stale]
-        run.amend({**found, "warnings": [*others, *found["warnings"]]})
+        spoken = {reranker.name for reranker in rerankers}
+        unranked = [name for name in before.get("unranked", ()) if name not in spoken]
+        run.amend({**found, "warnings": [*others, *found["warnings"]], "unranked": unranked or None})
     return list(found["warnings"])
+
+
+def num_owed(run: Run, rerankers: Sequence[Reranker]) -> dict[str, int]:
+    """How many rollouts each reranker would score now, by its name.
+
+    Raises:
+        RecordError: as `rank_again`.
+    """
+    _refuse_unfinished(run)
+    return {each.name: owed_scores(run, ranking_hash(each), failed_too=True).height for each in rerankers}
+
+
+def _refuse_unfinished(run: Run) -> None:
+    if run.status() == "interrupted" and not run.owes_only_rankings():
+        raise RecordError(f"{run.path} is not done", f"finish it first: labkit {run.command} --resume {run.path}")
 
 
 class _Questions:
@@ -96,26 +128,27 @@ class _Questions:
         self.ids = {name: question_id(text) for name, text in self.texts.items()}
         self._prompts = {prompt.id: prompt for prompt in prompts}
 
-    def candidate(self, prompt: str, text: str) -> Candidate:
-        return Candidate(self.texts[prompt], solution_text(self._prompts[prompt], text))
+    def pair(self, prompt: str, text: str) -> Pair:
+        return Pair(self.texts[prompt], solution_text(self._prompts[prompt], text))
 
 
-def _rank_by(run: Run, reranker: Reranker, asked: _Questions, advanced: Advanced) -> None:
-    name, key = reranker.name, ranking_hash(reranker)
-    owed = owed_scores(run, key).filter(pl.col("prompt").is_in(list(asked.texts)))
+def _rank_by(run: Run, reranker: Reranker, owed: pl.DataFrame, asked: _Questions, advanced: Advanced) -> None:
+    key = ranking_hash(reranker)
     if owed.height:
         _score(run, reranker, key, owed, asked, advanced)
-    known = announced_rankings(run).get(name)
-    if owed.height or known is None or known["hash"] != key:
+    # Under another name it would be a second ranking of the same scores, and a test more to correct for.
+    known = next((name for name, event in announced_rankings(run).items() if event["hash"] == key), None)
+    if owed.height or known is None:
         overlap = sum(each in reranker.trained_questions for each in asked.ids.values())
-        about = {**reranker.about, "trained_on": overlap, "remarks": list(reranker.remarks())}
-        announce_ranking(run, name=name, ranking_hash=key, about=about)
+        about = {**reranker.about, "trained_on": overlap}
+        name = known or reranker.name
+        announce_ranking(run, name=name, ranking_hash=key, about=about, parents=reranker.parents)
 
 
 def _score(run: Run, reranker: Reranker, key: str, owed: pl.DataFrame, asked: _Questions, advanced: Advanced) -> None:
     rows = owed.select("prompt", "arm", "index", "attempt").rows()
     texts = zip(owed["prompt"], owed["text"], strict=True)
-    candidates = [asked.candidate(prompt, text) for prompt, text in texts]
+    candidates = [asked.pair(prompt, text) for prompt, text in texts]
     writer = RankingWriter(run, key)
     num_done = 0
     advanced(reranker.name, num_done, len(rows))
@@ -130,17 +163,18 @@ def _score(run: Run, reranker: Reranker, key: str, owed: pl.DataFrame, asked: _Q
 
 def _line(row: Sequence[Any], judged: Judged) -> RolloutScore:
     prompt, arm, index, attempt = row
-    return RolloutScore(prompt, arm, index, attempt, judged.score, judged.error)
+    said = (judged.score, judged.error, judged.cut, judged.num_tokens, judged.num_unknown)
+    return RolloutScore(prompt, arm, index, attempt, *said)
 
 
-def _summary(run: Run, ranking: Ranking) -> dict[str, Any]:
+def _summary(ranking: Ranking) -> dict[str, Any]:
     """Counts of one ranking, for `result.json`."""
     num_null = ranking.frame["score"].null_count()
     counts = {
         "num_scored": ranking.frame.height - num_null,
         "num_without_score": num_null,
-        "num_owed": owed_scores(run, ranking.hash).height,
+        "num_owed": ranking.num_owed,
         "trained_on": ranking.about.get("trained_on", 0),
     }
-    warnings = [finding.what for finding in ranking_findings(ranking, counts["num_owed"])]
+    warnings = [finding.what for finding in ranking_findings(ranking)]
     return {"name": ranking.name, "hash": ranking.hash, **counts, "warnings": warnings}

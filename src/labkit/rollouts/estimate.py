@@ -11,7 +11,7 @@ from labkit.record.run import Run
 from labkit.rollouts.asking import num_beginnings
 from labkit.rollouts.experiment import Experiment, prepare
 from labkit.rollouts.plan import Batch, nothing_done
-from labkit.rollouts.projection import free_bytes
+from labkit.rollouts.projection import free_bytes, remaining_s
 from labkit.rollouts.session import AskedT, refuse_other_base, refuse_other_seed, wanted
 from labkit.rollouts.work import already_done, generate_batch
 from labkit.tasks.base import Prompt
@@ -49,7 +49,7 @@ def estimate(resolved: Resolved[AskedT], say: Callable[[str], None], run: Run | 
         if mine:
             batch_s, row_bytes = _probe(experiment, mine[0])
             probed += len(mine[0])
-            duration_s += batch_s * sum(len(batch) for batch in mine) / len(mine[0])
+            duration_s += batch_s + remaining_s(mine, batch_s)
             found["num_bytes"] += round(row_bytes * owed)
     first, about = experiment.encoded[0], experiment.engine.describe()
     return found | {

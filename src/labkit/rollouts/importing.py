@@ -10,8 +10,9 @@ from labkit.config.base import stable_digest
 from labkit.config.yaml_text import dump
 from labkit.errors import RecordError
 from labkit.record.catalog import run_paths
-from labkit.record.identity import Arm, components_hash
+from labkit.record.identity import Arm
 from labkit.record.imported import UNKNOWN, imported_from
+from labkit.record.manifest import manifest_fields
 from labkit.record.provenance import capture
 from labkit.record.rows import Rollout, RowWriter, Verdict, VerdictWriter
 from labkit.record.run import Ask, Run, create_run, open_run
@@ -72,20 +73,16 @@ def _new_run(published: Published, arm: Arm, runs_dir: Path, name: str) -> Run:
     score = {"scorer": FORM, "golds": _digest(published, "correct_answer")}
     source = {"form": FORM, "file": published.path.name, "sha256": published.sha256}
     ask = Ask(2 * len(published.items), ((arm, published.config.num_runs),))
-    manifest = {
-        "name": name,
-        "seed": published.config.seed,
-        "config": config,
-        "origins": {},
-        "base": base,
-        "base_hash": components_hash(base),
-        "score": score,
-        "score_hash": components_hash(score),
-        "ask": ask.as_json(),
-        "engine": {"name": "unknown"},
-        "provenance": capture() | {"imported": source},
-        "parents": [],
-    }
+    manifest = manifest_fields(
+        name=name,
+        seed=published.config.seed,
+        config=config,
+        base=base,
+        score=score,
+        ask=ask,
+        engine={"name": "unknown"},
+        provenance=capture() | {"imported": source},
+    )
     lines = [_prompt_line(published, item, part) for item in published.items for part in _PARTS]
     text = f"# What {published.path.name} says of the run that it was imported from; no command repeats it.\n{dump(config)}"
     return create_run(runs_dir, command=COMMAND, slug=name, manifest=manifest, config_yaml=text, prompts=lines)

@@ -6,7 +6,6 @@ any moment, the earlier verdicts stand, and doing it again completes it.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,12 +16,11 @@ from labkit.config.sections import CountdownTask as CountdownConfig
 from labkit.config.sections import TaskConfig
 from labkit.config.sections import WorldTask as WorldConfig
 from labkit.errors import InputError, RecordError
-from labkit.record.files import exclusive_lock, write_json_atomically
 from labkit.record.frames import KEY, VERDICT_SCHEMA, VERDICT_VALUES, read_rollouts, read_verdicts
 from labkit.record.identity import components_hash
 from labkit.record.rescoring import Golds, put_in_force
 from labkit.record.rows import Rollout, Verdict
-from labkit.record.run import Ask, Run, now
+from labkit.record.run import Ask, Run
 from labkit.rollouts.checks import check_run
 from labkit.rollouts.findings import Finding, as_result, as_texts
 from labkit.rollouts.grading import verdict_of
@@ -86,7 +84,7 @@ def rescore(run: Run, config: TaskConfig, *, with_data: bool = False, write: boo
         RecordError: the run is being worked on, has no rollouts or is damaged. InputError: the data cannot be used, or
             has none of the run's prompts.
     """
-    with exclusive_lock(run.lock_path, {"pid": os.getpid(), "start": now(), "doing": "rescore"}):
+    with run.locked("rescore"):
         grading = _grading(run, config, with_data)
         rows = read_rollouts(run, columns=["text", "error"]).frame
         if not rows.height:
@@ -164,8 +162,7 @@ def _write(run: Run, grading: _Grading, found: Rescoring, verdicts: list[Verdict
         return  # resuming works it out
     figures = _figures(run, grading, found.frame) | _checked_again(run, result)
     if any(result.get(key) != value for key, value in figures.items()):
-        written = {"events_bytes": run.events_path.stat().st_size} if run.status_with(result) == "done" else {}
-        write_json_atomically(run.result_path, result | figures | written)
+        run.amend(figures)
 
 
 def _figures(run: Run, grading: _Grading, frame: pl.DataFrame) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from labkit.rollouts.experiment import Experiment
 from labkit.rollouts.findings import MOST_ROWS, as_result, as_texts
 from labkit.rollouts.grading import verdict_of
 from labkit.rollouts.plan import Batch, Done, mark_done, nothing_done, num_owed
+from labkit.rollouts.projection import projection
 from labkit.stats import pass_at_k_rates, powers_of_two
 from labkit.tasks.base import CountedTask, EvaluatedTask, Summary
 
@@ -59,6 +60,16 @@ class Afterwards(Protocol):
     """What is done with a run once all its rollouts are there, before it counts as done."""
 
     @property
+    def names(self) -> Sequence[str]:
+        """What is owed until it is done; none where there is nothing to wait for."""
+        ...
+
+    @property
+    def needs_room(self) -> bool:
+        """Whether it needs the memory that the run's model takes."""
+        ...
+
+    @property
     def parents(self) -> Sequence[Mapping[str, str]]:
         """The runs that made what it uses."""
         ...
@@ -74,6 +85,10 @@ class Observer(Protocol):
     def started(self, run: Run, ask: Ask, owed: int, tally: Tally) -> None: ...
 
     def advanced(self, batch: Batch, num_new: int, tally: Tally) -> None: ...
+
+    def foreseen(self, text: str) -> None:
+        """After the first batch: that the rest will take long, or more room than there is."""
+        ...
 
 
 @dataclass(slots=True)
@@ -97,14 +112,17 @@ class Worker:
         rows = RowWriter(self.run.rows_dir, self.attempt)
         verdicts = VerdictWriter(self.run.scores_path(self.run.score_hash))
         try:
-            for batch in self.experiment.owed_batches(ask, done):
-                new = self._do(batch, done, rows, verdicts, tally)
+            batches = self.experiment.owed_batches(ask, done)
+            for number, batch in enumerate(batches):
+                new, duration_s = self._do(batch, done, rows, verdicts, tally)
                 self.observer.advanced(batch, new, tally)
+                if number == 0:
+                    for text in projection(self.run, batches, new, owed, duration_s):
+                        self.observer.foreseen(text)
         finally:
             rows.close()
             verdicts.close()
         self.experiment.engine.perturb(None)
-        more = dict(self.afterwards(self.run)) if self.afterwards else {}
         evaluated = self._evaluated(ask)
         result = summarise(ask, tally) | {
             "timings": self._timings(owed, time.monotonic() - began),
@@ -113,9 +131,7 @@ class Worker:
                 *self.experiment.task.notes,
                 *self.experiment.doubts,
                 *(evaluated.warnings if evaluated else ()),
-                *more.pop("warnings", ()),
             ],
-            **more,
         }
         if ask.num_rollouts <= MOST_ROWS:
             findings = check_run(self.run)
@@ -126,7 +142,18 @@ class Worker:
         if isinstance(task := self.experiment.task, CountedTask):
             verdicts_made = read_verdicts(self.run, self.run.score_hash, columns=["correct"]).frame
             result |= task.counts(self.experiment.prompts, verdicts_made)
-        self.run.finish(result, owed=num_owed(done), num_asked=ask.num_rollouts)
+        self._finish(result, num_owed(done), ask)
+
+    def _finish(self, result: dict[str, Any], owed: int, ask: Ask) -> None:
+        """Write the result, and do what comes afterwards. Where that fails, it is owed and the rest of the result stands."""
+        todo = list(self.afterwards.names) if self.afterwards else []
+        self.run.finish(result | ({"unranked": todo} if todo else {}), owed=owed, num_asked=ask.num_rollouts)
+        if self.afterwards is None:
+            return
+        if self.afterwards.needs_room:
+            self.experiment.engine.release()
+        more = dict(self.afterwards(self.run))
+        self.run.amend(more | {"warnings": [*result["warnings"], *more["warnings"]], "unranked": None})
 
     def _evaluated(self, ask: Ask) -> Summary | None:
         """The figures of the task's evaluations, where it has such and the run decodes in one way."""
@@ -144,8 +171,10 @@ class Worker:
             return before
         return {"attempt_s": attempt_s, "total_s": before.get("total_s", 0.0) + attempt_s}
 
-    def _do(self, batch: Batch, done: Done, rows: RowWriter, verdicts: VerdictWriter, tally: Tally) -> int:
-        """One batch, from the weights to the disk; gives the number of rollouts that were owed."""
+    def _do(
+        self, batch: Batch, done: Done, rows: RowWriter, verdicts: VerdictWriter, tally: Tally
+    ) -> tuple[int, float]:
+        """One batch, from the weights to the disk; gives the number of rollouts that were owed, and the seconds it took."""
         began = time.monotonic()
         cells = list(batch.cells)
         completions, seeds = generate_batch(self.experiment, batch)
@@ -160,7 +189,7 @@ class Worker:
         for prompt, row, verdict in scored:
             done[row.arm][prompt, row.index] = True
             tally.add(row.arm, prompt, verdict.correct, row.finish_reason, row.num_prompt_tokens, row.num_tokens)
-        return len(new)
+        return len(new), time.monotonic() - began
 
     def _rollout(
         self, prompt: int, arm: str, index: int, seed: int | None, done: Completion, duration_s: float

@@ -160,8 +160,7 @@ def _loaded(config: TrainConfig, parent: ModelFolder) -> EnergyModel:
     assert config.model is not None  # else there is no parent
     check_device(config, config.model.device)
     tokenizer = load_tokenizer(parent, needs_template=False)
-    is_classifier = any("SequenceClassification" in name for name in parent.architectures())
-    changes = {} if is_classifier else {"num_labels": 1}
+    changes = {} if parent.is_classifier else {"num_labels": 1}
     model, new = load_classifier(parent, trained_form(config.model), **changes)
     _refuse_broken_body(model, new, parent)
     return EnergyModel(model, tokenizer, _form(config, form_of(parent, tokenizer)))

@@ -16,7 +16,8 @@ from labkit.config.commands import TrainConfig
 from labkit.config.yaml_text import dump
 from labkit.errors import MachineError, RecordError
 from labkit.models.folder import SETTINGS_FILE, ModelFolder
-from labkit.models.torch_engine import is_out_of_memory, weights_digest
+from labkit.models.memory import is_out_of_memory
+from labkit.models.torch_engine import weights_digest
 from labkit.models.training_run import checkpoint_step, checkpoints_dir, final_dir
 from labkit.record.files import (
     LineFile,

@@ -76,14 +76,15 @@ def _prompt_tokens(subject: Subject) -> Iterator[Finding]:
 
 
 def _logprobs(subject: Subject) -> Iterator[Finding]:
-    """Rows without a log-probability beside rows of their attempt that have one; and log-probabilities above 0."""
+    """Rows without a log-probability beside rows of their attempt that have one; and log-probabilities above 0.
+
+    The engine itself leaves out a sum that is no finite number, so that a row lacks one may be honest.
+    """
     made = subject.frame.filter(pl.col("error").is_null() & (pl.col("num_tokens") > 0))
     kept = pl.col("logprob").is_not_null().mean().over("attempt")
-    yield from _found(
-        "logprobs",
-        "{count} rows have no log-probability, as the others of their attempt do",
-        made.filter(pl.col("logprob").is_null() & (kept > 0)),
-    )
+    if (lacking := made.filter(pl.col("logprob").is_null() & (kept > 0))).height:
+        what = "rows have no log-probability, as the others of their attempt do: it was infinite, or they are another run's"
+        yield Finding("logprobs", "warning", f"{lacking.height} {what}", lacking.height, rows_at(lacking))
     yield from _found(
         "logprobs",
         "{count} rows have a log-probability above 0",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from labkit.record.rankings import Ranking, owed_scores, read_rankings
+from labkit.record.rankings import Ranking, read_rankings
 from labkit.record.run import Run
 from labkit.rollouts.findings import Finding
 
@@ -17,34 +17,49 @@ def rankings_findings(run: Run, *, salvage: bool = False) -> list[Finding]:
     Raises:
         RecordError: a ranking is damaged, and `salvage` is off.
     """
-    every = read_rankings(run, salvage=salvage)
-    return [each for ranking in every for each in ranking_findings(ranking, owed_scores(run, ranking.hash).height)]
+    return [each for ranking in read_rankings(run, salvage=salvage) for each in ranking_findings(ranking)]
 
 
-def ranking_findings(ranking: Ranking, num_owed: int) -> Iterator[Finding]:
-    """What speaks against one ranking.
-
-    Args:
-        num_owed: rollouts that it has not scored
-    """
+def ranking_findings(ranking: Ranking) -> Iterator[Finding]:
+    """What speaks against one ranking."""
     name, frame = ranking.name, ranking.frame
-    for remark in ranking.about.get("remarks", ()):
-        yield Finding("scores", "warning", remark, frame.height)
+    yield from _lost_tokens(name, frame)
     if trained := ranking.about.get("trained_on", 0):
         what = (
             f"{name} was TRAINED on {trained:,} of this run's questions: what it chooses among their candidates says "
             "nothing of new ones"
         )
         yield Finding("overlap", "contamination", what, trained)
-    if num_owed:
-        what = f"{name} has not scored {num_owed:,} rollouts: labkit eval --rerank RUN"
-        yield Finding("scores", "warning", what, num_owed)
+    if ranking.num_owed:
+        what = (
+            f"{name} has not scored {ranking.num_owed:,} rollouts and is left out of reports: labkit eval --rerank RUN"
+        )
+        yield Finding("scores", "warning", what, ranking.num_owed)
     if missing := frame["score"].null_count():
-        why = frame.filter(pl.col("score").is_null())["error"].drop_nulls().value_counts(sort=True)
-        mostly = f", mostly: {why['error'][0]}" if why.height else ""
-        what = f"{name} gave {missing:,} of {frame.height:,} rollouts no score{mostly}"
+        what = f"{name} gave {missing:,} of {frame.height:,} rollouts no score, mostly: {_usual_error(frame)}"
         yield Finding("scores", "warning", what, missing)
     yield from _constant(name, frame)
+
+
+def _lost_tokens(name: str, frame: pl.DataFrame) -> Iterator[Finding]:
+    """Texts that were too long, and text that the tokenizer does not know; of every line, whichever process wrote it."""
+    read = frame.filter(pl.col("num_tokens").is_not_null())
+    num_cut, num_tokens, num_unknown = (int(read[column].sum()) for column in ("cut", "num_tokens", "num_unknown"))
+    if num_cut:
+        what = (
+            f"{name}: {num_cut:,} of {read.height:,} candidates were longer than the model takes and lost the beginning of "
+            "their question"
+        )
+        yield Finding("scores", "warning", what, num_cut)
+    if num_unknown:
+        what = f"{name}: {num_unknown:,} of {num_tokens:,} tokens stand for text that its tokenizer does not know"
+        yield Finding("scores", "warning", what, num_unknown)
+
+
+def _usual_error(frame: pl.DataFrame) -> str:
+    """Why most of the rollouts without a score have none; of two reasons as frequent, the earlier."""
+    failed = frame.filter(pl.col("score").is_null())
+    return str(failed["error"].fill_null("unknown").mode(maintain_order=True)[0])
 
 
 def _constant(name: str, frame: pl.DataFrame) -> Iterator[Finding]:
