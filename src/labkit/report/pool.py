@@ -14,7 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from labkit.errors import RecordError
-from labkit.record.frames import read_scored
+from labkit.record.frames import Rows, read_scored
 from labkit.record.identity import Arm, describe_difference
 from labkit.record.run import Ask, Run, Status
 from labkit.report.naming import config_value
@@ -77,7 +77,11 @@ def read_part(run: Run, *, salvage: bool = False) -> Part:
     Raises:
         RecordError: the record is damaged, and `salvage` is off or does not help.
     """
-    rows = read_scored(run, salvage=salvage)
+    return part_of(run, read_scored(run, salvage=salvage))
+
+
+def part_of(run: Run, rows: Rows) -> Part:
+    """A part of rollouts that were read already; further columns do no harm."""
     return Part(run, run.ask(), run.status(), _engine_text(run), rows.frame, rows.warnings)
 
 
@@ -97,7 +101,7 @@ def refuse_unlike(runs: Sequence[Run]) -> None:
 
 def pool(parts: Sequence[Part]) -> Pool:
     """Pool runs that share base and scorer; see `refuse_unlike`."""
-    rollouts = parts[0].frame if len(parts) == 1 else _without_repeats(parts)
+    rollouts = parts[0].frame if len(parts) == 1 else without_repeats([part.frame for part in parts])
     per_prompt = _count(rollouts.filter(pl.col("correct").is_not_null()))
     known = {arm.key: arm for part in parts for arm, _ in part.ask.arms}
     owners = _owners(parts)
@@ -110,9 +114,9 @@ def pool(parts: Sequence[Part]) -> Pool:
     return Pool(tuple(part.run for part in parts), tuple(arms), tuple(_notes(parts, rollouts, arms, known)))
 
 
-def _without_repeats(parts: Sequence[Part]) -> pl.DataFrame:
+def without_repeats(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """All rollouts, each draw once; of two copies the one with a verdict stands, and an answer before an error."""
-    together = pl.concat([part.frame for part in parts])
+    together = pl.concat(frames)
     preferred = together.sort(pl.col("correct").is_null(), pl.col("error").is_not_null(), maintain_order=True)
     return preferred.unique(_DRAW, keep="first", maintain_order=True)
 
