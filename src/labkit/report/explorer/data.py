@@ -17,6 +17,7 @@ import numpy.typing as npt
 import polars as pl
 
 from labkit.report.explorer.keeping import (
+    CELL,
     LEAST_CHARS,
     MOST_TEXTS,
     chosen,
@@ -24,6 +25,7 @@ from labkit.report.explorer.keeping import (
     distinct_texts,
     fitting_chars,
     num_bytes,
+    with_rollouts,
     with_verdicts,
 )
 from labkit.report.explorer.problems import Describer, messages_of
@@ -41,6 +43,8 @@ MOST_PAIRED_ARMS = 64
 """With more arms no p-values are worked out, one for each pair."""
 
 _PROMPT_BYTES = 2_500_000
+_SAID_BYTES = 1_000
+"""For what is said of what was left out."""
 _WORD_CHARS = 300
 _DIGITS = 5
 
@@ -102,7 +106,7 @@ def page_data(explored: Explored, *, salvage: bool = False) -> Json:
         "pairs": _pairs(counts),
         "prompts": described,
     }  # fmt: skip
-    data |= _rollouts(explored, places, MOST_BYTES - num_bytes(data), salvage)
+    data |= _rollouts(explored, places, MOST_BYTES - _SAID_BYTES - num_bytes(data), salvage)
     return data | {"left_out": _left_out(len(prompts), len(explored.prompts), data)}
 
 
@@ -182,10 +186,13 @@ def _described(explored: Explored, prompts: Sequence[Mapping[str, Any]], notes: 
 def _rollouts(explored: Explored, places: _Places, num_bytes_left: int, salvage: bool) -> Json:
     """The kept rollouts, as many and as long as fit: `texts`, `words`, `kept` and what was left out."""
     runs = [facts.run for facts in explored.runs]
-    groups = [_distinct(group, number, places) for number, group in enumerate(explored.groups)]
-    num_distinct = sum(group.height for group in groups)
-    texts = pl.concat(groups).sort("place", "arm_place", "solves", "rank", descending=[False, False, True, False])
-    texts = with_verdicts(chosen(texts, MOST_TEXTS), runs, salvage=salvage)
+    every = [_on_page(group, number, places) for number, group in enumerate(explored.groups)]
+    found = [distinct_texts(rollouts) for rollouts in every]
+    texts = pl.concat(
+        with_rollouts(chosen(each, MOST_TEXTS), rollouts) for each, rollouts in zip(found, every, strict=True)
+    )
+    texts = texts.sort(*CELL, "solves", "rank", descending=[False, False, True, False])
+    texts = with_verdicts(texts, runs, salvage=salvage)
     most_texts = MOST_TEXTS
     while True:
         data, whole = _kept(chosen(texts, most_texts), len(places.prompts))
@@ -196,7 +203,10 @@ def _rollouts(explored: Explored, places: _Places, num_bytes_left: int, salvage:
         most_texts //= 2
     cuts = [cut(text, most_chars) for text in whole]
     caps = {"texts": most_texts, "chars": most_chars, "num_cut": sum(isinstance(each, tuple) for each in cuts)}
-    sizes = {"num_kept": sum(len(cell[2]) for cells in data["kept"] for cell in cells), "num_distinct": num_distinct}
+    sizes = {
+        "num_kept": sum(len(cell[2]) for cells in data["kept"] for cell in cells),
+        "num_distinct": sum(each.height for each in found),
+    }
     return data | {"texts": cuts, "caps": caps, **sizes}
 
 
@@ -218,14 +228,14 @@ def _left_out(num_prompts: int, num_all: int, data: Json) -> list[str]:
     return said
 
 
-def _distinct(group: Group, number: int, places: _Places) -> pl.DataFrame:
-    """The different texts of a group, with the places of prompt and arm on the page."""
+def _on_page(group: Group, number: int, places: _Places) -> pl.DataFrame:
+    """The rollouts of a group that are on the page, with the places of prompt and arm."""
     arms = {key: place for (of, key), place in places.arms.items() if of == number}
-    there = group.rollouts.filter(pl.col("prompt").is_in(list(places.prompts)))
-    return distinct_texts(there).with_columns(
-        place=pl.col("prompt").replace_strict(places.prompts, return_dtype=pl.Int64),
-        arm_place=pl.col("arm").replace_strict(arms, return_dtype=pl.Int64),
+    placed = group.rollouts.with_columns(
+        place=pl.col("prompt").replace_strict(places.prompts, default=None, return_dtype=pl.Int32),
+        arm_place=pl.col("arm").replace_strict(arms, return_dtype=pl.Int32),
     )
+    return placed.filter(pl.col("place").is_not_null())
 
 
 def _kept(texts: pl.DataFrame, num_prompts: int) -> tuple[Json, list[str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import polars as pl
 
@@ -18,33 +18,52 @@ MOST_CHARS = 20_000
 LEAST_CHARS = 400
 """Rather than cut texts to fewer characters, fewer texts are kept."""
 
-_CELL = ["arm", "prompt"]
+ROW = "row"
+"""The column that says which rollout stands for a text."""
+
+CELL = ["place", "arm_place"]
+"""The columns that say where a rollout's prompt and arm stand on the page."""
 
 Cut = str | tuple[str, str, int]
 """A whole text; or its beginning, its end, and the number of characters between the two."""
 
 
 def distinct_texts(rollouts: pl.DataFrame) -> pl.DataFrame:
-    """One row for each different text (with its verdict) of a prompt and arm, in the order in which they are worth reading.
+    """One row for each different text (with its verdict) of a `CELL`, in the order in which they are worth reading.
 
     That is: those that solve the prompt first, then the others, each from the most frequent to the rarest. `copies` says
-    how many rollouts there are of each; the other columns are those of the first of them. `rank` counts within solved or
-    unsolved from 0; `num_right` and `num_wrong` say how many there are of each kind.
+    how many rollouts there are of each, and `ROW` which row of `rollouts` stands for them, the one with the lowest index;
+    see `with_rollouts`. `rank` counts within solved or unsolved from 0; `num_right` and `num_wrong` say how many there are
+    of each kind.
+
+    Args:
+        rollouts: `CELL`, both integers, `index`, `text`, `correct` and `error`
     """
-    values = ["index", "attempt", "seed", "finish_reason", "num_tokens", RUN]
-    # Within a group rows keep their order, so that the first of each is that with the lowest index.
-    found = (
-        rollouts.sort("index", "seed", RUN)
-        .group_by(*_CELL, "text", "correct", "error")
-        .agg(pl.len().cast(pl.Int64).alias("copies"), *(pl.col(name).first() for name in values))
+    # By hash, and without the texts, which are most of the memory. Two texts of a prompt and arm with one hash of 64 bits
+    # would be taken for one; no sweep is large enough for that.
+    hashed = rollouts.select(*CELL, "index", "correct", "error", pl.col("text").hash().alias("hash")).with_row_index(
+        ROW
+    )
+    return (
+        hashed.group_by(*CELL, "hash", "correct", "error")
+        .agg(pl.len().cast(pl.Int64).alias("copies"), pl.col("index").min(), pl.col(ROW).get(pl.col("index").arg_min()))
         .with_columns(solves=pl.col("correct").fill_null(False))
-        .sort(*_CELL, "solves", "copies", "index", "seed", descending=[False, False, True, True, False, False])
+        .sort(*CELL, "solves", "copies", "index", ROW, descending=[False, False, True, True, False, False])
+        .select(
+            *CELL,
+            ROW,
+            "copies",
+            "solves",
+            rank=pl.int_range(pl.len()).over(*CELL, "solves"),
+            num_right=pl.col("solves").sum().over(CELL).cast(pl.Int64),
+            num_wrong=(~pl.col("solves")).sum().over(CELL).cast(pl.Int64),
+        )
     )
-    return found.with_columns(
-        rank=pl.int_range(pl.len()).over(*_CELL, "solves"),
-        num_right=pl.col("solves").sum().over(*_CELL).cast(pl.Int64),
-        num_wrong=(~pl.col("solves")).sum().over(*_CELL).cast(pl.Int64),
-    )
+
+
+def with_rollouts(found: pl.DataFrame, rollouts: pl.DataFrame) -> pl.DataFrame:
+    """Rows of `distinct_texts`, each with everything of the rollout that stands for it."""
+    return pl.concat([found, rollouts.drop(CELL)[found[ROW]]], how="horizontal")
 
 
 def chosen(texts: pl.DataFrame, most: int) -> pl.DataFrame:
@@ -91,24 +110,21 @@ def cut(text: str, most: int) -> Cut:
 
 
 def fitting_chars(texts: Sequence[str], num_bytes_left: int, most: int = MOST_CHARS) -> int:
-    """The most characters a text, up to `most`, with which all texts fit into so many bytes; 0 where none fit."""
+    """How many characters a text may have, up to `most`, for all texts to fit into so many bytes; 0 where none do.
+
+    Not always the very most, but near it.
+    """
     lengths = [len(text) for text in texts]
-
-    def may_fit(chars: int) -> bool:  # every character takes a byte or more
-        return sum(min(length, chars) for length in lengths) <= num_bytes_left
-
-    def fits(chars: int) -> bool:
-        return num_bytes([cut(text, chars) for text in texts]) <= num_bytes_left
-
-    return _largest(fits, _largest(may_fit, most))
+    chars = _level(lengths, num_bytes_left, most)  # every character takes a byte or more
+    while chars > 0 and (size := num_bytes([cut(text, chars) for text in texts])) > num_bytes_left:
+        chars = max(0, min(chars - 1, chars * num_bytes_left // size))
+    return chars
 
 
-def _largest(fits: Callable[[int], bool], most: int) -> int:
-    """The largest number up to `most` that fits, where smaller ones fit as well; 0 where none does."""
-    if fits(most):
-        return most
-    low, high = 0, most
+def _level(lengths: Sequence[int], total: int, most: int) -> int:
+    """The largest length up to `most` to which all can be cut for their sum to be at most a total."""
+    low, high = 0, most + 1
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
+        low, high = (middle, high) if sum(min(length, middle) for length in lengths) <= total else (low, middle)
     return low

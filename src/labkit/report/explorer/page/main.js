@@ -5,6 +5,8 @@ function change(wishes) {
   render();
 }
 
+let compared = ""; // the arms that chart and tables are drawn for
+
 function render() {
   const focused = document.activeElement?.dataset ?? {};
   for (const [id, value] of [["arm-a", state.a], ["arm-b", state.b], ["by", state.by], ["sort", state.sort]]) byId(id).value = String(value);
@@ -13,9 +15,12 @@ function render() {
   byId("direction").textContent = isDescending ? "↓" : "↑";
   byId("direction").setAttribute("aria-label", `Order: ${isDescending ? "highest first" : "lowest first"}; turn around`);
   renderCategories();
-  renderVersus(); // before the chart, which takes the width that is left
-  renderChart();
-  renderNumbers();
+  if (compared !== `${state.a} ${state.b}`) {
+    compared = `${state.a} ${state.b}`;
+    renderVersus(); // before the chart, which takes the width that is left
+    renderChart();
+    renderNumbers();
+  }
   renderList();
   renderPrompt();
   if (focused.category) document.querySelector(`[data-category="${focused.category}"]`)?.focus({ preventScroll: true });
@@ -62,7 +67,10 @@ function onKey(event) {
     return event.preventDefault();
   }
   if (isTyping(target)) {
-    if (event.key === "Enter" && target === byId("search")) move(1);
+    if (event.key === "Enter" && target === byId("search")) {
+      move(1);
+      event.preventDefault(); // else the same key would press what has the focus now
+    }
     return;
   }
   const isArrow = event.key === "ArrowDown" || event.key === "ArrowUp";
@@ -72,6 +80,17 @@ function onKey(event) {
     act();
     event.preventDefault();
   }
+}
+
+// Lower every text while there is nothing else to do, so that the first search is as quick as the next.
+function prepareSearch(next = 0) {
+  if (next >= PROMPTS.length) return;
+  const idle = window.requestIdleCallback ?? ((work) => setTimeout(() => work({ timeRemaining: () => 8 }), 20));
+  idle((deadline) => {
+    let place = next;
+    do searchable(place++); while (place < PROMPTS.length && deadline.timeRemaining() > 2);
+    prepareSearch(place);
+  });
 }
 
 function listen() {
@@ -112,3 +131,4 @@ renderTop();
 render();
 if (state.open !== null) rowOf(state.open)?.scrollIntoView({ block: "nearest" });
 listen();
+prepareSearch();

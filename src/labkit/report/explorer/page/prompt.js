@@ -121,7 +121,7 @@ function otherArms(prompt) {
   if (!others.length) return "";
   const items = others.map((arm) => {
     const found = cell(arm.index, prompt.index);
-    const box = make("details", { class: "other" }, make("summary", {}, data("span", arm.name, { class: "arm-name" }), bar(found, "other"),
+    const box = make("details", { class: "other-arm" }, make("summary", {}, data("span", arm.name, { class: "arm-name" }), bar(found, "other"),
       make("span", { class: "counts" }, found ? `${count(found.correct)}/${count(found.rollouts)}` : "–")));
     box.addEventListener("toggle", () => {
       if (box.open && box.children.length === 1) box.append(armRate(arm.index, prompt.index, "other"), ...rollouts(arm.index, prompt.index));
