@@ -41,6 +41,7 @@ bench:
     python benchmarks/evaluation.py
     python benchmarks/representations.py
     python benchmarks/report.py
+    python benchmarks/explorer.py
     python benchmarks/world_report.py
     python benchmarks/run_many.py
 
