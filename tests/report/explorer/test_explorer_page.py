@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,12 @@ from labkit.report.explorer.page import save_explorer
 from labkit.report.overview import report
 from labkit.report.render import to_json
 from labkit.stats import mcnemar_exact, wilson
+from labkit.tasks.base import Prompt, Score
+from labkit.tasks.goodhart.task import GoodhartTask
+from labkit.tasks.gsm8k.task import Gsm8kTask
+from labkit.tasks.world.scoring import score_prompt
+from labkit.tasks.world.task import city_prompt
+from labkit.tasks.world.text import prompt_text, row_text
 
 NUM_PROMPTS = 30
 HOT = Arm("temperature", 1.0)
@@ -319,6 +326,18 @@ def test_on_a_phone_an_open_prompt_covers_the_page_and_gives_it_back(sweep_page:
     assert opened.page.evaluate("document.activeElement.dataset.prompt") == countdown_prompt(2)["id"]
 
 
+def test_a_prompt_from_far_down_the_list_opens_where_it_is_seen(sweep_page: Path, chromium: Chromium) -> None:
+    opened = chromium.open(sweep_page)
+    row, head = opened.page.locator("#list .row").nth(27), opened.page.locator("#prompt h2")
+    row.click()
+    for element in (row, head):
+        box = element.bounding_box()
+        assert box["y"] >= 0 and box["y"] + box["height"] <= DESKTOP[1]
+    opened.page.keyboard.press("Escape")
+    box = row.bounding_box()
+    assert box["y"] >= 0 and box["y"] + box["height"] <= DESKTOP[1]
+
+
 def hostile_run(folder: Path) -> Run:
     """A run in which everything that is text is an attack, or at least unpleasant."""
     line = "".join(HOSTILE)
@@ -439,11 +458,56 @@ def test_the_policy_lets_nothing_else_run_or_connect(sweep_page: Path, chromium:
     assert {"img-src", "connect-src", "style-src-attr", "typed", "fetch"} <= set(seen)
 
 
+def task_prompts(task: str, folder: Path) -> tuple[list[Prompt], str, Callable[[Prompt, str], Score]]:
+    """Two prompts of a task, a right answer to the second, and the task's scorer."""
+    if task == "gsm8k":
+        (folder / "problems.jsonl").write_text(
+            '{"question": "Three boxes of 12 pens?", "answer": "#### 36"}\n{"question": "6 < 7?", "answer": "#### 7"}\n'
+        )
+        gsm8k = Gsm8kTask(folder / "problems.jsonl")
+        return gsm8k.prompts(preset=None, offset=0, num_prompts=2), "#### 7", gsm8k.score
+    if task == "goodhart":
+        goodhart = GoodhartTask()
+        return goodhart.prompts(preset=None, offset=0, num_prompts=1), "ANSWER: 15", goodhart.score
+    asked = [
+        row_text(prompt_text("distance", ids), answer)
+        for ids, answer in ((["0001", "0002"], "5"), (["0003", "0004"], "77"))
+    ]
+    source = {"evaluations": {"distance": [4], "multi_task": [9]}}
+    return [city_prompt(text, "distance", "row", source) for text in asked], "7 7", score_prompt
+
+
+@pytest.mark.parametrize(
+    ("task", "facts"),
+    [
+        ("gsm8k", {"answer": "7", "line": "2"}),
+        ("goodhart", {"item": "discount_coupon", "part": "answer", "expected": "15"}),
+        ("world", {"task": "distance", "truth": "77", "in": "distance, multi_task"}),
+    ],
+)
+def test_other_tasks_show_what_they_ask_and_what_is_right(
+    tmp_path: Path, chromium: Chromium, task: str, facts: dict[str, str]
+) -> None:
+    prompts, right, score = task_prompts(task, tmp_path)
+    texts = [[(text, score(prompt, text).correct) for text in (right, "nothing")] for prompt in prompts]
+    run = record_texts(tmp_path, {GREEDY: texts, WARM: texts}, [prompt.as_json() for prompt in prompts], task=task)
+    save_explorer([run], tmp_path / "page.html")
+    opened = chromium.open(tmp_path / "page.html")
+    opened.page.locator("#list .row").nth(1).click()
+    shown = dict(zip(opened.texts("#prompt > .facts dt"), opened.texts("#prompt > .facts dd"), strict=True))
+    assert shown == facts | {key: shown[key] for key in ("id", "category") if key in shown}
+    assert opened.page.locator("#prompt .messages pre").first.text_content() == prompts[1].messages[0]["content"]
+    assert opened.texts("#prompt .column.is-a .verdict") == ["✓ right", "✗ wrong"]
+    assert opened.events == []
+
+
 def test_a_run_without_texts_says_so(tmp_path: Path, chromium: Chromium) -> None:
     run = record_texts(tmp_path, {WARM: [[("", True), ("", False)]]}, [countdown_prompt(0)])
     path = tmp_path / "page.html"
     save_explorer([run], path)
     opened = chromium.open(path)
+    assert opened.page.locator("#arm-b").is_hidden() and opened.page.locator("#swap").is_hidden()
+    assert opened.texts(".category .label:visible") == ["All", "Solved", "Not solved"]
     opened.page.click("#list .row")
     assert "No text recorded." in opened.text("#prompt .column")
     assert opened.texts("#prompt .column .verdict") == ["✓ right", "✗ wrong"]

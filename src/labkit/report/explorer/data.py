@@ -93,6 +93,7 @@ def page_data(explored: Explored, *, salvage: bool = False) -> Json:
     described = _described(explored, prompts, notes)
     data: Json = {
         "schema": SCHEMA,
+        "title": _title(explored),
         "task": explored.task,
         "num_prompts": len(explored.prompts),
         "groups": [group.name for group in explored.groups],
@@ -108,6 +109,12 @@ def page_data(explored: Explored, *, salvage: bool = False) -> Json:
     }  # fmt: skip
     data |= _rollouts(explored, places, MOST_BYTES - _SAID_BYTES - num_bytes(data), salvage)
     return data | {"left_out": _left_out(len(prompts), len(explored.prompts), data)}
+
+
+def _title(explored: Explored) -> str:
+    """The task, with the file that it is where it is one of the user's own."""
+    path = config_value(explored.runs[0].run.manifest, "config.task.path")
+    return f"{explored.task} {Path(path).name}" if isinstance(path, str) else explored.task
 
 
 def _run_json(facts: RunFacts) -> Json:

@@ -55,7 +55,7 @@ def page(data: Json) -> bytes:
     script = "\n".join(['"use strict";', "{", *(_part(name) for name in _SCRIPTS), "}", ""])
     slots = {
         "policy": _policy(style, script),
-        "title": html.escape(f"{data['task']}: {', '.join(data['groups'])}"),
+        "title": html.escape(f"{data['title']}: {', '.join(data['groups'])}"),
         "style": style,
         "script": script,
         "data": encoded(data),

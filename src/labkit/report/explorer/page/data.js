@@ -5,10 +5,12 @@ const ARMS = DATA.arms.map((arm, index) => ({
   ...arm,
   index,
   name: DATA.groups.length > 1 ? `${DATA.groups[arm.group]}: ${arm.key}` : arm.key,
+  label: (DATA.groups.length > 1 ? `${DATA.groups[arm.group]}: ${arm.key}` : arm.key).replaceAll(",", ", "), // can be broken into lines
   short: arm.key.replace(/^temperature=/, "T ").replace(/^sigma=/, "σ ").replaceAll(",", " "),
   rollouts: DATA.counts[index][0],
   correct: DATA.counts[index][1],
 }));
+const IS_SINGLE = ARMS.length === 1; // nothing to compare
 
 const PROMPTS = DATA.prompts.map(([id, headline, reference, facts, messages], index) => ({
   id, headline, reference, facts, messages, index,

@@ -125,6 +125,7 @@ for (const [value, { label }] of Object.entries(SORTS)) byId("sort").append(make
 // As wide as the longest pair of counts, so that bars begin and end below each other.
 const longest = Math.max(...DATA.intervals.map(([rollouts, correct]) => count(rollouts).length + count(correct).length + 1));
 byId("split").style.setProperty("--counts", `${longest + 1}ch`);
+document.documentElement.classList.toggle("is-single", IS_SINGLE);
 readFragment();
 byId("page").hidden = false;
 renderTop();

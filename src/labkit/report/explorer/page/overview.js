@@ -10,7 +10,7 @@ function draw(tag, attributes, ...children) {
 
 function renderTop() {
   const total = ARMS.reduce((sum, arm) => sum + arm.total_rollouts, 0);
-  put(byId("title"), `${DATA.task} · ${DATA.groups.join(" · ")}`);
+  put(byId("title"), `${DATA.title} · ${DATA.groups.join(" · ")}`);
   const unfinished = DATA.runs.filter((run) => run.status !== "done");
   const words = [plural(DATA.num_prompts, "prompt"), plural(ARMS.length, "arm"), plural(total, "rollout"), plural(DATA.runs.length, "run")];
   byId("summary").append(words.join(" · "));
@@ -62,7 +62,8 @@ function renderCategories() {
 function renderVerdict(numbers) {
   const p = pValue(state.a, state.b), a = ARMS[state.a], b = ARMS[state.b];
   const words = [];
-  if (state.a === state.b) words.push("Both are the same arm.");
+  if (IS_SINGLE) words.push("There is one arm, and nothing to compare it with.");
+  else if (state.a === state.b) words.push("Both are the same arm.");
   else {
     words.push(`A alone solves ${plural(numbers.a, "prompt")}, B alone ${count(numbers.b)}`);
     words.push(p === undefined ? "." : `: exact McNemar test, p = ${p < 0.001 ? p.toExponential(1) : p.toFixed(3)}`);
@@ -84,13 +85,14 @@ function renderVersus() {
   rows.push(["truncated", (arm) => interval(arm.rates.truncated)]);
   rows.push(["tokens a rollout", (arm) => (arm.mean_tokens === null ? "–" : arm.mean_tokens.toFixed(1))]);
   if (a.errors || b.errors) rows.push(["errors", (arm) => count(arm.errors)]);
-  const head = make("tr", {}, make("td"), ...[["A", a], ["B", b]].map(([tag, arm]) => {
+  const columns = IS_SINGLE ? [["A", a]] : [["A", a], ["B", b]];
+  const head = make("tr", {}, make("td"), ...columns.map(([tag, arm]) => {
     const name = make("th", { scope: "col", class: `arm-${tag.toLowerCase()}` }, make("span", { class: "tag" }, tag));
-    name.append(data("span", arm.name));
+    name.append(data("span", arm.label));
     return name;
   }));
-  const body = rows.map(([name, value]) => make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, value(a)), make("td", {}, value(b))));
-  byId("versus").replaceChildren(make("table", { class: "versus" }, make("caption", {}, "A and B, with 95 % intervals over prompts"), make("thead", {}, head), make("tbody", {}, ...body)));
+  const body = rows.map(([name, value]) => make("tr", {}, make("th", { scope: "row" }, name), ...columns.map(([, arm]) => make("td", {}, value(arm)))));
+  byId("versus").replaceChildren(make("table", { class: "versus" }, make("caption", {}, "With 95 % intervals over prompts"), make("thead", {}, head), make("tbody", {}, ...body)));
 }
 
 function renderNumbers() {

@@ -6,9 +6,11 @@ function openPrompt(prompt, { focus = true } = {}) {
   state.open = prompt;
   writeFragment();
   renderPrompt();
-  if (prompt === null && before !== null && focus) rowOf(before)?.focus();
-  else if (prompt !== null && focus && isNarrow()) byId("close").focus();
-  else if (prompt !== null && focus) rowOf(prompt)?.focus({ preventScroll: true });
+  if (!focus) return;
+  if (prompt !== null && isNarrow()) return byId("close").focus();
+  const row = rowOf(prompt ?? before ?? 0);
+  row?.focus({ preventScroll: true });
+  row?.scrollIntoView({ block: "nearest" }); // beside an open prompt the list is a box with a scroll of its own
 }
 
 function isNarrow() {
@@ -72,7 +74,7 @@ function promptMessages(prompt) {
 
 function comparison(prompt) {
   const columns = [["a", state.a], ["b", state.b]].map(([kind, arm]) => {
-    const head = make("h3", {}, make("span", { class: `tag tag-${kind}` }, kind.toUpperCase()), data("span", ARMS[arm].name));
+    const head = make("h3", {}, make("span", { class: `tag tag-${kind}` }, kind.toUpperCase()), data("span", ARMS[arm].label));
     return make("section", { class: `column is-${kind}`, "aria-label": `Arm ${kind.toUpperCase()}` }, head, armRate(arm, prompt.index, kind), ...rollouts(arm, prompt.index));
   });
   return make("div", { class: "columns" }, ...(state.a === state.b ? columns.slice(0, 1) : columns));
@@ -121,7 +123,7 @@ function otherArms(prompt) {
   if (!others.length) return "";
   const items = others.map((arm) => {
     const found = cell(arm.index, prompt.index);
-    const box = make("details", { class: "other-arm" }, make("summary", {}, data("span", arm.name, { class: "arm-name" }), bar(found, "other"),
+    const box = make("details", { class: "other-arm" }, make("summary", {}, data("span", arm.label, { class: "arm-name" }), bar(found, "other"),
       make("span", { class: "counts" }, found ? `${count(found.correct)}/${count(found.rollouts)}` : "–")));
     box.addEventListener("toggle", () => {
       if (box.open && box.children.length === 1) box.append(armRate(arm.index, prompt.index, "other"), ...rollouts(arm.index, prompt.index));

@@ -1,9 +1,9 @@
 // What the reader has chosen. It stands in the URL's fragment, so that a view can be kept and handed on.
 const CATEGORIES = [
-  { key: "both", label: "Both solve" },
+  { key: "both", label: IS_SINGLE ? "Solved" : "Both solve" },
   { key: "a", label: "A only" },
   { key: "b", label: "B only" },
-  { key: "neither", label: "Neither" },
+  { key: "neither", label: IS_SINGLE ? "Not solved" : "Neither" },
 ];
 const SORTS = {
   order: { label: "as asked", value: (prompt) => prompt.index },
