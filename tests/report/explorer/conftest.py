@@ -1,4 +1,4 @@
-"""One Chromium for the pages of a test session."""
+"""One Chromium for the pages of a module."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from explored_runs import Chromium
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is there, an event loop runs in this thread
 def chromium() -> Iterator[Chromium]:
     browser = Chromium()
     yield browser

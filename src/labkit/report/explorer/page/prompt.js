@@ -4,7 +4,7 @@ const VERDICTS = { 1: ["✓", "right"], 0: ["✗", "wrong"] };
 function openPrompt(prompt, { focus = true } = {}) {
   const before = state.open;
   state.open = prompt;
-  writeFragment();
+  writeFragment(before === null && prompt !== null);
   renderPrompt();
   if (!focus) return;
   if (prompt !== null && isNarrow()) return byId("close").focus();

@@ -60,8 +60,11 @@ function fragment() {
   return `#${words}`;
 }
 
-function writeFragment() {
-  if (location.hash !== fragment()) history.replaceState(null, "", fragment());
+// A step of the history where the browser's way back should lead out of it again.
+function writeFragment(isStep = false) {
+  if (location.hash === fragment()) return;
+  if (isStep) history.pushState(null, "", fragment());
+  else history.replaceState(null, "", fragment());
 }
 
 // Where a prompt stands by who solves it; `untried` while an arm has no rollouts of it.
