@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import random
 import shutil
@@ -18,14 +19,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from labkit.record.catalog import run_paths
 from labkit.record.compaction import compact
 from labkit.record.identity import Arm, components_hash, draw_seed
 from labkit.record.rows import Rollout, RowWriter, Verdict, VerdictWriter
-from labkit.record.run import Ask, Run, create_run
+from labkit.record.run import Ask, create_run, open_run
 
 WORDS = (
     "so",
@@ -56,11 +58,27 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         runs_dir, out = Path(folder, "runs"), options.keep or Path(folder, "explorer.html")
-        run = make_run(runs_dir, options.num_prompts, options.num_arms, options.num_rollouts)
-        tell("explorer from lines", **make_page(run, out))
-        compact(run)
-        tell("explorer from Parquet", **make_page(run, out))
+        # In processes of their own: a child's peak memory counts what its parent held when it was forked.
+        apart(make_run, runs_dir, options.num_prompts, options.num_arms, options.num_rollouts)
+        (path,) = run_paths(runs_dir)
+        tell("explorer from lines", **make_page(path, out))
+        apart(compact_run, path)
+        tell("explorer from Parquet", **make_page(path, out))
         open_page(out)
+
+
+def apart(work: Callable[..., None], *arguments: Any) -> None:
+    """Do some work in another process."""
+    process = multiprocessing.get_context("spawn").Process(target=work, args=arguments)
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise SystemExit(f"{work.__name__} failed")
+
+
+def compact_run(path: Path) -> None:
+    """Pack the run."""
+    compact(open_run(path))
 
 
 def tell(what: str, **values: Any) -> None:
@@ -68,7 +86,7 @@ def tell(what: str, **values: Any) -> None:
     print(json.dumps({"what": what, **values}), flush=True)
 
 
-def make_run(runs_dir: Path, num_prompts: int, num_arms: int, num_rollouts: int) -> Run:
+def make_run(runs_dir: Path, num_prompts: int, num_arms: int, num_rollouts: int) -> None:
     """A finished sweep of temperatures and sigmas over Countdown problems."""
     temperatures = [Arm("temperature", (place + 1) / 10) for place in range(num_arms - num_arms // 2)]
     arms = [*temperatures, *(Arm("perturbation", (place + 1) / 1000) for place in range(num_arms // 2))]
@@ -89,7 +107,6 @@ def make_run(runs_dir: Path, num_prompts: int, num_arms: int, num_rollouts: int)
     rows.close()
     verdicts.close()
     run.finish({"arms": []}, owed=0, num_asked=ask.num_rollouts)
-    return run
 
 
 def prompt(number: int) -> dict[str, Any]:
@@ -124,10 +141,10 @@ def rollout(
     return row, Verdict(name, arm.key, index, 1, correct, float(correct), tail, "exact" if correct else "wrong_value")
 
 
-def make_page(run: Run, out: Path) -> dict[str, Any]:
+def make_page(path: Path, out: Path) -> dict[str, Any]:
     """Seconds by the clock and of both cores, start-up included, peak memory and size; medians of three processes."""
     code = "from labkit.cli.main import main; main()"
-    command = [sys.executable, "-c", code, "plot", "explorer", str(run.path), "--out", str(out)]
+    command = [sys.executable, "-c", code, "plot", "explorer", str(path), "--out", str(out)]
     seconds, worked, peaks = [], [], []
     for _ in range(3):
         began = time.perf_counter()
