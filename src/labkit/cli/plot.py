@@ -52,11 +52,19 @@ Without names it is about every training.
 """
 
 
+EXPLORER_HELP = """Write a page in which every prompt of some runs can be looked at, two arms against each other.
+
+It is one HTML file that needs no network: counts of all rollouts, and of each prompt and arm at most eight texts with their
+verdicts. The runs may be of several models; they have to be of one task and over the same prompts.
+"""
+
+
 def register(app: typer.Typer) -> None:
     plots = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
     plots.command("pass-at-k", help=PASS_AT_K_HELP)(_pass_at_k)
     plots.command("heatmap", help=HEATMAP_HELP)(_heatmap)
     plots.command("training", help=TRAINING_HELP)(_training)
+    plots.command("explorer", help=EXPLORER_HELP)(_explorer)
     app.add_typer(plots, name="plot", help="Draw what runs found.")
 
 
@@ -139,6 +147,26 @@ def _training(
         say(f"there is no training to plot under {runs_dir}" if not found else "nothing was logged yet")
     for note in notes:
         say(f"note: {note}")
+
+
+def _explorer(
+    runs: Annotated[list[str], typer.Argument(help=RUN_HELP, show_default=False)],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The page to write, .html.", show_default=False)],
+    intersect: Annotated[
+        bool, typer.Option("--intersect", help="Of runs over different prompts, show those that all were asked.")
+    ] = False,
+    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
+    salvage: Salvage = False,
+    verbose: Verbose = False,
+) -> None:
+    from labkit.cli.console import say
+    from labkit.record.catalog import find_runs
+    from labkit.report.explorer.page import check_page_path, save_explorer
+
+    check_page_path(out)
+    for note in save_explorer(find_runs(runs, runs_dir), out, intersect=intersect, salvage=salvage):
+        say(f"note: {note}")
+    say(f"wrote {out}")
 
 
 def _check(out: Path | None) -> None:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from labkit.errors import RecordError
-from labkit.record.frames import KEY, read_scored
+from labkit.record.frames import KEY, Rows, read_scored
 from labkit.record.identity import Arm, components_hash, describe_difference
 from labkit.record.rankings import Ranking, read_rankings
 from labkit.record.run import Ask, Run, Status
@@ -98,8 +98,12 @@ def read_part(run: Run, *, salvage: bool = False, candidates: bool = False, text
         scores = ranking.frame.select(*KEY, "attempt", pl.col("score").alias(ranking_column(ranking.name)))
         frame = frame.join(scores, on=[*KEY, "attempt"], how="left", maintain_order="left")
         warnings += ranking.warnings
-    named = {ranking.name: ranking for ranking in rankings}
-    return Part(run, run.ask(), run.status(), _engine_text(run), frame, warnings, named)
+    return part_of(run, Rows(frame, warnings), {ranking.name: ranking for ranking in rankings})
+
+
+def part_of(run: Run, rows: Rows, rankings: Mapping[str, Ranking] | None = None) -> Part:
+    """A part of rollouts that were read already; further columns do no harm."""
+    return Part(run, run.ask(), run.status(), _engine_text(run), rows.frame, rows.warnings, rankings or {})
 
 
 def ranking_column(name: str) -> str:
@@ -126,7 +130,7 @@ def refuse_unlike(runs: Sequence[Run]) -> None:
 
 def pool(parts: Sequence[Part]) -> Pool:
     """Pool runs that share base and scorer; see `refuse_unlike`."""
-    rollouts = parts[0].frame if len(parts) == 1 else _without_repeats(parts)
+    rollouts = parts[0].frame if len(parts) == 1 else without_repeats([part.frame for part in parts])
     per_prompt = _count(rollouts.filter(pl.col("correct").is_not_null()))
     known = {arm.key: arm for part in parts for arm, _ in part.ask.arms}
     owners = _owners(parts)
@@ -140,9 +144,9 @@ def pool(parts: Sequence[Part]) -> Pool:
     return Pool(runs, tuple(arms), tuple(notes), rollouts, tuple(part.rankings for part in parts))
 
 
-def _without_repeats(parts: Sequence[Part]) -> pl.DataFrame:
+def without_repeats(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """All rollouts, each draw once; of two copies the one with a verdict stands, and an answer before an error."""
-    together = pl.concat([part.frame for part in parts], how="diagonal")  # each has the rankings of its own
+    together = pl.concat(frames, how="diagonal")  # each has the rankings of its own
     preferred = together.sort(pl.col("correct").is_null(), pl.col("error").is_not_null(), maintain_order=True)
     return preferred.unique(_DRAW, keep="first", maintain_order=True)
 
