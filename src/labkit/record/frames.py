@@ -104,33 +104,70 @@ def _packed_verdicts(run: Run, score_hash: str, wanted: Sequence[str]) -> pl.Dat
     return packed.filter(pl.col(given).is_not_null()).with_columns(younger).rename(names).select(wanted)
 
 
-def read_scored(
-    run: Run,
-    *,
-    columns: Sequence[str] = ("seed", "finish_reason", "num_tokens", "error"),
-    salvage: bool = False,
-) -> Rows:
+SCORED_COLUMNS = ("seed", "finish_reason", "num_tokens", "error")
+"""What readers of scored rollouts have beside the key, unless they ask for more."""
+
+_WRONG_AT_ERROR = pl.when(pl.col("error").is_not_null()).then(False).otherwise(pl.col("correct")).alias("correct")
+
+
+def read_scored(run: Run, *, columns: Sequence[str] = SCORED_COLUMNS, salvage: bool = False) -> Rows:
     """Rollouts with `correct` beside them, by the run's own scorer.
 
     A rollout with an error is wrong. One that has no verdict yet has `correct` null: the run is being written, or was
     interrupted between the two; resuming adds the verdict.
     """
-    if run.parquet_path.exists() and not any(run.rows_dir.glob("*.jsonl")):
-        correct = verdict_column("correct", run.score_hash)
-        if correct in packed_columns(run) and not run.scores_path(run.score_hash).exists():
-            wanted = _with_key(columns, ROLLOUT_SCHEMA)
-            frame = _read_packed(run, [*wanted, correct]).rename({correct: "correct"})
-            return Rows(_errors_are_wrong(frame))
+    if (correct := _packed_alone(run)) is not None:
+        wanted = _with_key(columns, ROLLOUT_SCHEMA)
+        return Rows(_errors_are_wrong(_read_packed(run, [*wanted, correct]).rename({correct: "correct"})))
     rows = read_rollouts(run, columns=columns, salvage=salvage)
     verdicts = read_verdicts(run, run.score_hash, columns=["correct"], salvage=salvage)
     frame = rows.frame.join(verdicts.frame, on=[*KEY, "attempt"], how="left")
     return Rows(_errors_are_wrong(frame), rows.warnings + verdicts.warnings)
 
 
+@dataclass(frozen=True, slots=True)
+class ScoredScan:
+    """What `read_scored` gives, not yet read where it stands in Parquet: a count of millions of rows needs no room for
+    them."""
+
+    run: Run
+    rows: pl.LazyFrame
+    """The key, `SCORED_COLUMNS` and `correct`."""
+    warnings: tuple[str, ...] = ()
+
+    def collect(self, query: pl.LazyFrame) -> pl.DataFrame:
+        """Carry out a query over `rows`, a piece of the file at a time.
+
+        Raises:
+            RecordError: the file is damaged.
+        """
+        try:
+            return query.collect(engine="streaming")
+        except pl.exceptions.PolarsError:
+            raise _parquet_damage(self.run) from None
+
+
+def scan_scored(run: Run, *, salvage: bool = False) -> ScoredScan:
+    """`read_scored`, without reading rows from Parquet before they are asked for."""
+    if (correct := _packed_alone(run)) is not None:
+        packed = pl.scan_parquet(run.parquet_path).rename({correct: "correct"})
+        return ScoredScan(run, packed.select(*_with_key(SCORED_COLUMNS, ROLLOUT_SCHEMA), _WRONG_AT_ERROR))
+    rows = read_scored(run, salvage=salvage)
+    return ScoredScan(run, rows.frame.lazy(), rows.warnings)
+
+
+def _packed_alone(run: Run) -> str | None:
+    """The column of the verdicts in `rows.parquet`, where that file holds all rollouts and verdicts of the run."""
+    if not run.parquet_path.exists() or any(run.rows_dir.glob("*.jsonl")):
+        return None
+    correct = verdict_column("correct", run.score_hash)
+    return correct if correct in packed_columns(run) and not run.scores_path(run.score_hash).exists() else None
+
+
 def read_many(
     runs: Iterable[Run],
     *,
-    columns: Sequence[str] = ("seed", "finish_reason", "num_tokens", "error"),
+    columns: Sequence[str] = SCORED_COLUMNS,
     salvage: bool = False,
 ) -> Rows:
     """`read_scored` over any number of runs, one below the other, with the column `run` in front.
@@ -187,9 +224,7 @@ def _concat(frames: Sequence[pl.DataFrame], schema: pl.Schema, wanted: Sequence[
 
 
 def _errors_are_wrong(frame: pl.DataFrame) -> pl.DataFrame:
-    if "error" not in frame.columns:
-        return frame
-    return frame.with_columns(correct=pl.when(pl.col("error").is_not_null()).then(False).otherwise(pl.col("correct")))
+    return frame.with_columns(_WRONG_AT_ERROR) if "error" in frame.columns else frame
 
 
 def _read_segment(path: Path, schema: pl.Schema, salvage: bool) -> Rows:

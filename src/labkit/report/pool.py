@@ -1,7 +1,8 @@
 """Rollouts of runs that rest on the same base, pooled: who contributed, what counts, and what must be said about it.
 
 A rollout's identity is (prompt, arm, index) under its seed. Runs of one seed share their draws, so what stands in
-several of them counts once; another run seed brings further draws. Knows counts, not statistics.
+several of them counts once; another run seed brings further draws. Rollouts are counted where they lie and never held,
+unless runs share draws. Knows counts, not statistics.
 """
 
 from __future__ import annotations
@@ -9,20 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from labkit.errors import RecordError
-from labkit.record.frames import read_scored
-from labkit.record.identity import Arm, describe_difference
+from labkit.record.frames import ScoredScan, scan_scored
+from labkit.record.identity import describe_difference
 from labkit.record.run import Ask, Run, Status
+from labkit.report.counting import ArmCounts, add_up, arm_counts, count_once, count_rollouts
 from labkit.report.naming import config_value
 
-_DRAW = ["prompt", "arm", "index", "seed"]
 _METHODS = ("greedy", "temperature", "perturbation")
-
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,27 +31,24 @@ class Part:
     status: Status
     engine: str
     """Name and version."""
-    frame: pl.DataFrame
-    """One row a rollout: the key, `seed`, `finish_reason`, `num_tokens`, `error`, `correct`."""
-    warnings: tuple[str, ...]
+    scan: ScoredScan
+    counts: pl.DataFrame
+    """One row for each arm and prompt; see `count_rollouts`."""
 
+    @property
+    def num_rows(self) -> int:
+        """Rollouts there are, with a verdict or without."""
+        return int(self.counts["num_rows"].sum())
 
-@dataclass(frozen=True, slots=True)
-class ArmCounts:
-    """What is needed of one arm; P prompts in no particular order, the same in every array."""
+    @property
+    def frame(self) -> pl.DataFrame:
+        """One row a rollout, read anew at each use: the key, `seed`, `finish_reason`, `num_tokens`, `error`, `correct`."""
+        return self.scan.collect(self.scan.rows)
 
-    arm: Arm
-    run_ids: tuple[str, ...]
-    """The runs that have rollouts of it."""
-    num_rollouts: IntArray
-    """(P,) rollouts with a verdict"""
-    num_correct: IntArray
-    """(P,)"""
-    num_truncated: IntArray
-    """(P,) rollouts cut at the token limit"""
-    num_errors: int
-    mean_tokens: float | None
-    """Tokens a rollout, over those without an error."""
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What had to be said about reading the rows."""
+        return self.scan.warnings
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +58,23 @@ class Pool:
     runs: tuple[Run, ...]
     arms: tuple[ArmCounts, ...]
     notes: tuple[str, ...]
+    without_rollouts: tuple[str, ...] = ()
+    """Keys of arms that were asked for and have no rollout with a verdict yet."""
 
     @property
     def most_rollouts(self) -> int:
         """Rollouts that every prompt of some arm has: the largest k that can be reported."""
-        return max((int(arm.num_rollouts.min()) for arm in self.arms), default=0)
+        return max((arm.least for arm in self.arms), default=0)
 
 
 def read_part(run: Run, *, salvage: bool = False) -> Part:
-    """Read what a pool needs of a run.
+    """Count what a pool needs of a run.
 
     Raises:
         RecordError: the record is damaged, and `salvage` is off or does not help.
     """
-    rows = read_scored(run, salvage=salvage)
-    return Part(run, run.ask(), run.status(), _engine_text(run), rows.frame, rows.warnings)
+    scan = scan_scored(run, salvage=salvage)
+    return Part(run, run.ask(), run.status(), _engine_text(run), scan, count_rollouts(scan))
 
 
 def refuse_unlike(runs: Sequence[Run]) -> None:
@@ -97,73 +93,53 @@ def refuse_unlike(runs: Sequence[Run]) -> None:
 
 def pool(parts: Sequence[Part]) -> Pool:
     """Pool runs that share base and scorer; see `refuse_unlike`."""
-    rollouts = parts[0].frame if len(parts) == 1 else _without_repeats(parts)
-    per_prompt = _count(rollouts.filter(pl.col("correct").is_not_null()))
     known = {arm.key: arm for part in parts for arm, _ in part.ask.arms}
-    owners = _owners(parts)
-    arms = [
-        _arm_counts(known[str(key)], owners[str(key)], counts)
-        for (key,), counts in per_prompt.group_by("arm")
-        if key in known
-    ]
+    found = {key: _merged(owners, key) for key, owners in _owners(parts).items()}
+    arms = []
+    for key, arm in known.items():
+        if key in found and not (scored := found[key].filter(pl.col("num_rollouts") > 0)).is_empty():
+            arms.append(arm_counts(arm, [part.run.id for part in _owners(parts)[key]], scored))
     arms.sort(key=lambda counts: (_METHODS.index(counts.arm.method), counts.arm.value or 0.0, counts.arm.key))
-    return Pool(tuple(part.run for part in parts), tuple(arms), tuple(_notes(parts, rollouts, arms, known)))
-
-
-def _without_repeats(parts: Sequence[Part]) -> pl.DataFrame:
-    """All rollouts, each draw once; of two copies the one with a verdict stands, and an answer before an error."""
-    together = pl.concat([part.frame for part in parts])
-    preferred = together.sort(pl.col("correct").is_null(), pl.col("error").is_not_null(), maintain_order=True)
-    return preferred.unique(_DRAW, keep="first", maintain_order=True)
-
-
-def _count(scored: pl.DataFrame) -> pl.DataFrame:
-    """One row for each prompt and arm. Sorted, so that sums of floats do not depend on the order of threads."""
-    answered = pl.col("error").is_null()
-    return (
-        scored.group_by("arm", "prompt")
-        .agg(
-            num_rollouts=pl.len().cast(pl.Int64),
-            num_correct=pl.col("correct").sum().cast(pl.Int64),
-            num_truncated=(pl.col("finish_reason") == "length").sum().cast(pl.Int64),
-            num_answered=answered.sum().cast(pl.Int64),
-            num_tokens=pl.col("num_tokens").filter(answered).sum(),
-        )
-        .sort("arm", "prompt")
+    unscored = sum(int((counts["num_rows"] - counts["num_rollouts"]).sum()) for counts in found.values())
+    strangers = sorted(set(found) - set(known))
+    without = tuple(key for key in known if key not in {counts.arm.key for counts in arms})
+    return Pool(
+        tuple(part.run for part in parts), tuple(arms), tuple(_notes(parts, arms, unscored, strangers)), without
     )
 
 
-def _arm_counts(arm: Arm, run_ids: Sequence[str], counts: pl.DataFrame) -> ArmCounts:
-    answered = int(counts["num_answered"].sum())
-    return ArmCounts(
-        arm,
-        tuple(run_ids),
-        num_rollouts=counts["num_rollouts"].to_numpy(),
-        num_correct=counts["num_correct"].to_numpy(),
-        num_truncated=counts["num_truncated"].to_numpy(),
-        num_errors=int(counts["num_rollouts"].sum()) - answered,
-        mean_tokens=int(counts["num_tokens"].sum()) / answered if answered else None,
-    )
+def _merged(owners: Sequence[Part], key: str) -> pl.DataFrame:
+    """The counts of one arm over the runs that have rollouts of it, each draw once."""
+    alike: dict[object, list[Part]] = {}
+    for part in owners:
+        # Runs of one seed make the same draws; greedy decoding makes the same one always.
+        alike.setdefault(None if key.startswith("greedy") else part.run.manifest["seed"], []).append(part)
+    return add_up([_counts_of(parts, key) for parts in alike.values()])
 
 
-def _owners(parts: Sequence[Part]) -> dict[str, list[str]]:
-    owners: dict[str, list[str]] = {}
+def _counts_of(parts: Sequence[Part], key: str) -> pl.DataFrame:
+    if len(parts) > 1:
+        return count_once([part.scan for part in parts], key)
+    return parts[0].counts.filter(pl.col("arm") == key)
+
+
+def _owners(parts: Sequence[Part]) -> dict[str, list[Part]]:
+    """The runs that have rows of an arm, by its key."""
+    owners: dict[str, list[Part]] = {}
     for part in parts:
-        for key in part.frame["arm"].unique():
-            owners.setdefault(key, []).append(part.run.id)
+        for key in part.counts["arm"].unique(maintain_order=True):
+            owners.setdefault(key, []).append(part)
     return owners
 
 
-def _notes(
-    parts: Sequence[Part], rollouts: pl.DataFrame, arms: Sequence[ArmCounts], known: dict[str, Arm]
-) -> list[str]:
+def _notes(parts: Sequence[Part], arms: Sequence[ArmCounts], unscored: int, strangers: Sequence[str]) -> list[str]:
     """What a reader of the counts must know."""
     notes = [f"merged from {len(parts)} runs: {', '.join(part.run.id for part in parts)}"] if len(parts) > 1 else []
     engines = {part.engine: part.run.id for part in parts}
     if len(engines) > 1:
         notes.append("made by different engines: " + ", ".join(f"{name} ({run})" for name, run in engines.items()))
     notes += [unfinished_note(part) for part in parts if part.status != "done"]
-    if unscored := rollouts["correct"].null_count():
+    if unscored:
         notes.append(f"{unscored} rollouts have no verdict yet and are left out; resuming the run scores them")
     for counts in arms:
         least, most = int(counts.num_rollouts.min()), int(counts.num_rollouts.max())
@@ -172,14 +148,14 @@ def _notes(
     sizes = {counts.arm.key: len(counts.num_rollouts) for counts in arms}
     if len(set(sizes.values())) > 1:
         notes.append("the arms answer different prompts: " + ", ".join(f"{key} {size}" for key, size in sizes.items()))
-    if strangers := sorted(set(rollouts["arm"].unique()) - set(known)):
+    if strangers:
         notes.append(f"rows of arms that were never asked for are left out: {', '.join(strangers)}")
     return notes + [warning for part in parts for warning in part.warnings]
 
 
 def unfinished_note(part: Part) -> str:
     """How far a run has come that is not done, and how to go on."""
-    count = f"{part.frame.height} of {part.ask.num_rollouts} rollouts"
+    count = f"{part.num_rows} of {part.ask.num_rollouts} rollouts"
     if part.status == "running":
         return f"{part.run.id} is running: {count}"
     return f"{part.run.id} was interrupted: {count}; resume with labkit {part.run.command} --resume {part.run.path}"
