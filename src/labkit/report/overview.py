@@ -16,6 +16,8 @@ from labkit.config.base import nearest
 from labkit.errors import ConfigError, RecordError
 from labkit.record.catalog import find_runs, run_paths
 from labkit.record.run import Run, open_run
+from labkit.report.comparison.kinds import KINDS as COMPARISON_KINDS
+from labkit.report.comparison.kinds import ComparisonOptions, has_sweeps
 from labkit.report.goodhart.kinds import DETAILS as GOODHART_DETAILS
 from labkit.report.goodhart.kinds import KINDS as GOODHART_KINDS
 from labkit.report.goodhart.kinds import is_goodhart_run
@@ -39,7 +41,7 @@ from labkit.report.world.tables import (
     with_named_bases,
 )
 
-KINDS = ("pass_at_k", "training", EVALUATION_KIND, *SCORE_KINDS, *EXTRACTION_KINDS, *GOODHART_KINDS)
+KINDS = ("pass_at_k", "training", EVALUATION_KIND, *SCORE_KINDS, *EXTRACTION_KINDS, *GOODHART_KINDS, *COMPARISON_KINDS)
 """Every kind of table that a report can have."""
 
 _LONG_KINDS = {EVALUATION_KIND: "model", "world_ni": "model", "world_difference": "mixture"}
@@ -89,9 +91,11 @@ class _Asked:
         world: WorldOptions,
         against: Sequence[str],
         without: Sequence[str],
+        comparison: ComparisonOptions,
     ) -> None:
         self.runs_dir, self.ks, self.salvage, self.kinds, self.world = runs_dir, ks, salvage, kinds, world
         self.against, self.without = find_runs(against, runs_dir), without
+        self.comparison = comparison
         self.cka = cka_of_file(world)
         self.splits = [parse_split(text) for text in world.splits]
 
@@ -114,6 +118,7 @@ def report(
     world: WorldOptions | None = None,
     against: Sequence[str] = (),
     without: Sequence[str] = (),
+    comparison: ComparisonOptions | None = None,
 ) -> Report:
     """The tables of what `references` name, merged, or of all runs under `runs_dir`, grouped.
 
@@ -123,17 +128,22 @@ def report(
         world: options of the tables of the world-cities experiment
         against: runs that those of `references` are compared with
         without: Goodhart items to leave out
+        comparison: how sweeps are compared with `against`
 
     Raises:
         RecordError: a named run is unknown, damaged, does not fit the others, cannot be compared, or lacks its baseline.
         InputError: a named CSV file cannot be used. ConfigError: a k is too large, or an option cannot be used.
     """
     _check_kinds(kinds)
-    asked = _Asked(runs_dir, ks, salvage, kinds, world or WorldOptions(), against, without)
+    comparison = comparison or ComparisonOptions()
+    asked = _Asked(runs_dir, ks, salvage, kinds, world or WorldOptions(), against, without, comparison)
     files = [Path(reference) for reference in references if reference.endswith(".csv")]
     names = [reference for reference in references if not reference.endswith(".csv")]
     if against and not names:
         raise ConfigError("--against needs the runs to compare", "name them: labkit report RUN --against BASE")
+    if not against and (comparison.given or not set(COMPARISON_KINDS).isdisjoint(kinds)):
+        what = "--arm and --intersect say" if comparison.given else f"a table of kind {' or '.join(kinds)} says"
+        raise ConfigError(f"{what} how two sides compare, and there is one", "labkit report RUN --against BASE")
     published = published_tables(files, asked.world, asked.cka) if files else []
     if names:
         found = _named(find_runs(names, runs_dir), asked)
@@ -207,14 +217,20 @@ def _named(runs: Sequence[Run], asked: _Asked) -> Report:
     for run in runs:
         by_sort.add(run)
     tables = []
-    _refuse_options_without_goodhart(asked, by_sort.goodhart, runs)
+    _refuse_misfits(asked, by_sort.goodhart, runs)
     if by_sort.goodhart:
         from labkit.report.goodhart.tables import named_tables
 
         tables += named_tables(
             by_sort.goodhart, asked.against, asked.wants, without=asked.without, salvage=asked.salvage
         )
-    if by_sort.sweeps:
+    if asked.against and not by_sort.goodhart:
+        from labkit.report.sweeps import compared_tables
+
+        tables += compared_tables(
+            runs, asked.against, asked.comparison, ks=asked.ks, kinds=asked.kinds, salvage=asked.salvage
+        )
+    elif by_sort.sweeps:
         from labkit.report.sweeps import merged_table
 
         tables.append(merged_table(by_sort.sweeps, asked.ks, salvage=asked.salvage))
@@ -238,7 +254,7 @@ def _overview(asked: _Asked) -> Report:
         if (run := unless_damaged(open_run, path, path.name, notes)) is not None:
             by_sort.add(run)
     tables = []
-    _refuse_options_without_goodhart(asked, by_sort.goodhart, ())
+    _refuse_misfits(asked, by_sort.goodhart, ())
     if by_sort.goodhart and any(map(asked.wants_at_a_glance, GOODHART_KINDS)):
         from labkit.report.goodhart.tables import grouped_tables as goodhart_tables
 
@@ -269,18 +285,24 @@ def _overview(asked: _Asked) -> Report:
     return Report(tables, notes)
 
 
-def _refuse_options_without_goodhart(asked: _Asked, goodhart: Sequence[Run], named: Sequence[Run]) -> None:
+def _refuse_misfits(asked: _Asked, goodhart: Sequence[Run], named: Sequence[Run]) -> None:
     """Refuse options that only tables of Goodhart runs know, where there is none, or one beside other runs."""
     if asked.without and not goodhart:
         raise ConfigError("--without leaves out items of goodhart runs, and there are none here", "leave it out")
-    if asked.against:
-        others = [run for run in (*named, *asked.against) if not is_goodhart_run(run)]
-        if others:
-            raise ConfigError(
-                f"--against compares goodhart runs: there is no comparison of runs like {others[0].id} "
-                f"(labkit {others[0].command}) yet",
-                "leave it out",
-            )
+    every = [*named, *asked.against]
+    if asked.against and not (all(map(is_goodhart_run, every)) or all(map(_is_sweep, every))):
+        odd = next((run for run in every if not (is_goodhart_run(run) or _is_sweep(run))), None)
+        what = f"there is no comparison of runs like {odd.id} (labkit {odd.command})" if odd else "these are both"
+        raise ConfigError(
+            f"--against compares sweeps with sweeps, or goodhart runs with goodhart runs: {what}",
+            "name runs of labkit sample, perturb and eval on both sides",
+        )
+    if asked.comparison.given and any(map(is_goodhart_run, every)):
+        raise ConfigError("--arm and --intersect are about sweeps, and these are goodhart runs", "leave them out")
+
+
+def _is_sweep(run: Run) -> bool:
+    return has_sweeps(run) and not is_goodhart_run(run) and not is_world_run(run)
 
 
 def _scores(asked: _Asked) -> bool:

@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from labkit.report.comparison.pairs import (
-    a_minus_b,
+    Matched,
     able,
     adjusted,
-    best_pair,
     difference_cells,
     rate_cells,
     rate_of,
@@ -27,7 +26,18 @@ from labkit.stats import cross_fitted_best
 
 _RATES = ("pass_a", "pass_b", "difference", "flattering")
 _COLUMNS = with_bounds(["k", "arm_a", "arm_b", *_RATES, "p", "p_holm", "test", "mde", "num_prompts"], _RATES)
-_EXPENDABLE = ["test", "num_prompts", "p", "pass_b_low", "pass_a_low", "flattering_low", "mde"]
+_EXPENDABLE = [
+    "test",
+    "num_prompts",
+    "p",
+    "pass_b_low",
+    "pass_a_low",
+    "flattering_low",
+    "mde",
+    "pass_a",
+    "pass_b",
+    "flattering",
+]
 
 
 def in_first_half(prompts: Sequence[str]) -> npt.NDArray[np.bool_]:
@@ -35,7 +45,7 @@ def in_first_half(prompts: Sequence[str]) -> npt.NDArray[np.bool_]:
     return np.array([hashlib.blake2b(prompt.encode(), digest_size=1).digest()[0] % 2 == 0 for prompt in prompts])
 
 
-def best_table(sides: Sides, ks: Sequence[int]) -> Table:
+def best_table(sides: Sides, best: Sequence[Matched]) -> Table:
     """Best against best at every k, cross-fitted, with the difference that choosing on the same prompts would give.
 
     No rows where one half has no prompts.
@@ -48,7 +58,7 @@ def best_table(sides: Sides, ks: Sequence[int]) -> Table:
     if num_first in (0, first.size):
         why = f"the {first.size} prompts fall into one half, so none is left to measure on; more prompts are needed"
         return Table("best", title, _COLUMNS, [], [why], _EXPENDABLE)
-    rows = adjusted([_row(sides, k, first) for k in ks])
+    rows = adjusted([_row(sides, found, first) for found in best])
     notes = [
         verdict(rows, "k"),
         f"chosen on {num_first} prompts and measured on the other {first.size - num_first}, then the other way round; "
@@ -58,25 +68,29 @@ def best_table(sides: Sides, ks: Sequence[int]) -> Table:
     return Table("best", title, _COLUMNS, rows, notes, _EXPENDABLE)
 
 
-def _row(sides: Sides, k: int, first: npt.NDArray[np.bool_]) -> dict[str, Cell]:
+def _row(sides: Sides, same: Matched, first: npt.NDArray[np.bool_]) -> dict[str, Cell]:
+    k, chosen, name = same.k, same.difference, "flattering"
     arms_a, arms_b = able(sides.a, k), able(sides.b, k)
     values_a, values_b = ([values_at(arm, k) for arm in arms] for arms in (arms_a, arms_b))
     found = cross_fitted_best(values_b, values_a, first)  # the difference is second minus first
-    flattering, same = best_pair(sides, k), "flattering"
-    chosen = a_minus_b(values_at(flattering.a, k), values_at(flattering.b, k))
     return {
         "k": k,
         "arm_a": _names(arms_a, found.chosen_b),
         "arm_b": _names(arms_b, found.chosen_a),
         **rate_cells("pass_a", rate_of(found.values_b, _num_rollouts(arms_a, found.chosen_b), k)),
         **rate_cells("pass_b", rate_of(found.values_a, _num_rollouts(arms_b, found.chosen_a), k)),
-        **{same: chosen.value, f"{same}_low": chosen.low, f"{same}_high": chosen.high},
+        **{name: chosen.value, f"{name}_low": chosen.low, f"{name}_high": chosen.high},
         **difference_cells(found.difference),
     }
 
 
 def _names(arms: Sequence[ArmCounts], chosen: tuple[int, int]) -> str:
-    return " / ".join(dict.fromkeys(arms[number].arm.key for number in chosen))
+    """One key, or both with what they share said once: `temperature=1 / 0.7`."""
+    first, second = (arms[number].arm.key for number in chosen)
+    name = f"{first.partition('=')[0]}="
+    return (
+        first if first == second else f"{first} / {second.removeprefix(name) if ',' not in first + second else second}"
+    )
 
 
 def _num_rollouts(arms: Sequence[ArmCounts], chosen: tuple[int, int]) -> float:

@@ -7,14 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from labkit.report.comparison.pairs import (
-    Pair,
+    Matched,
     a_minus_b,
     adjusted,
-    best_pair,
     difference_cells,
     rate_cells,
     rate_of,
-    values_at,
     with_bounds,
 )
 from labkit.report.comparison.sides import Side, Sides
@@ -29,13 +27,14 @@ _UNION = with_bounds(
 )
 _TOKEN_RATES = ("pass_a", "pass_b", "difference", "equal_rollouts")
 _TOKENS = with_bounds(
-    ["tokens", "arm_a", "arm_b", "k_a", "k_b", *_TOKEN_RATES, "p", "p_holm", "test", "mde", "num_prompts"], _TOKEN_RATES
+    ["k", "tokens", "arm_a", "arm_b", "k_a", "k_b", *_TOKEN_RATES, "p", "p_holm", "test", "mde", "num_prompts"],
+    _TOKEN_RATES,
 )
 
 
-def union_table(sides: Sides, ks: Sequence[int]) -> Table:
+def union_table(sides: Sides, best: Sequence[Matched]) -> Table:
     """At every even budget: all of it on A, all on B, or half on each; the difference is the union minus the better one."""
-    rows = [_union_row(best_pair(sides, k), k) for k in ks if k % 2 == 0]
+    rows = [_union_row(found) for found in best if found.k % 2 == 0]
     notes = [
         "budget: rollouts a prompt; union: half of them from each side; difference: union minus the better single side"
     ]
@@ -48,28 +47,50 @@ def union_table(sides: Sides, ks: Sequence[int]) -> Table:
     if shared := _shared_draws(sides):
         notes.append(shared)
     title = f"union coverage at equal budget over {len(sides.prompts)} prompts"
-    expendable = ["test", "num_prompts", "p", "mde", "pass_b_low", "pass_a_low", "union_low"]
+    expendable = [
+        "test",
+        "num_prompts",
+        "p",
+        "mde",
+        "pass_b_low",
+        "pass_a_low",
+        "union_low",
+        "better",
+        "arm_b",
+        "arm_a",
+    ]
     return Table("union", title, _UNION, adjusted(rows), notes, expendable)
 
 
-def tokens_table(sides: Sides, ks: Sequence[int]) -> Table:
+def tokens_table(sides: Sides, best: Sequence[Matched]) -> Table:
     """The best arms at every k, given as many generated tokens as k rollouts of the cheaper one take."""
-    pairs = [(best_pair(sides, k), k) for k in ks]
-    rows = [_tokens_row(pair, k) for pair, k in pairs if pair.a.mean_tokens and pair.b.mean_tokens]
+    rows = [_tokens_row(found) for found in best if found.pair.a.mean_tokens and found.pair.b.mean_tokens]
     notes = [
-        "tokens: generated a prompt, in the mean; k_a, k_b: rollouts that they pay for; between whole numbers pass@k of "
-        "the two neighbours is mixed; equal_rollouts: the difference where both have the larger k",
+        "tokens: generated a prompt by k rollouts of the cheaper arm, in the mean; k_a, k_b: rollouts that they pay for, between "
+        "whole numbers a mixture of both neighbours; equal_rollouts: the difference where both have k",
         "prompts are not counted, nor what it takes to write perturbed weights",
     ]
-    if len(rows) < len(pairs):
+    if len(rows) < len(best):
         notes.append("arms whose rollouts have no tokens, failed or imported ones, are left out")
     title = f"pass@k at equal generated tokens over {len(sides.prompts)} prompts"
-    expendable = ["test", "num_prompts", "p", "mde", "pass_b_low", "pass_a_low", "equal_rollouts_low"]
+    expendable = [
+        "test",
+        "num_prompts",
+        "p",
+        "mde",
+        "pass_b_low",
+        "pass_a_low",
+        "equal_rollouts_low",
+        "arm_b",
+        "arm_a",
+        "tokens",
+    ]
     return Table("equal_tokens", title, _TOKENS, adjusted(rows), notes, expendable)
 
 
-def _union_row(pair: Pair, budget: int) -> dict[str, Cell]:
-    a, b, half = values_at(pair.a, budget), values_at(pair.b, budget), budget // 2
+def _union_row(found: Matched) -> dict[str, Cell]:
+    pair, a, b, budget = found.pair, found.a, found.b, found.k
+    half = budget // 2
     (n_a, c_a), (n_b, c_b) = ((arm.num_rollouts, arm.num_correct) for arm in (pair.a, pair.b))
     union = union_pass_at_k(n_a, c_a, half, n_b, c_b, half)
     better = "A" if a.mean() >= b.mean() else "B"
@@ -86,14 +107,15 @@ def _union_row(pair: Pair, budget: int) -> dict[str, Cell]:
     }
 
 
-def _tokens_row(pair: Pair, k: int) -> dict[str, Cell]:
+def _tokens_row(found: Matched) -> dict[str, Cell]:
+    pair, k, equal = found.pair, found.k, found.difference
     costs = float(pair.a.mean_tokens or 0), float(pair.b.mean_tokens or 0)
     tokens = k * min(costs)
     k_a, k_b = (tokens / cost for cost in costs)
     a, b = (_values_at_mean(arm, mean_k) for arm, mean_k in ((pair.a, k_a), (pair.b, k_b)))
-    equal = a_minus_b(values_at(pair.a, k), values_at(pair.b, k))
     name = "equal_rollouts"
     return {
+        "k": k,
         "tokens": tokens,
         "arm_a": pair.a.arm.key,
         "arm_b": pair.b.arm.key,

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from labkit.report.comparison.pairs import (
+    Matched,
     Pair,
-    a_minus_b,
     able,
     adjusted,
-    best_pair,
     difference_cells,
     rate_cells,
     rate_of,
-    values_at,
     with_bounds,
 )
 from labkit.report.comparison.sentences import verdict, warnings_of
@@ -27,10 +25,10 @@ _COLUMNS = with_bounds(
 _EXPENDABLE = ["test", "rollouts_a", "rollouts_b", "num_prompts", "p", "pass_b_low", "pass_a_low", "mde"]
 
 
-def comparison_table(sides: Sides, ks: Sequence[int]) -> Table:
+def comparison_table(sides: Sides, best: Sequence[Matched]) -> Table:
     """pass@k of the best arm of each side at every k, with the paired difference, A minus B."""
-    rows = adjusted([_row(best_pair(sides, k), k) for k in ks])
-    notes = [verdict(rows, "k"), _chosen_note(sides), *warnings_of(sides, ks)]
+    rows = adjusted([_row(found) for found in best])
+    notes = [verdict(rows, "k"), _chosen_note(sides), *warnings_of(sides, [found.k for found in best])]
     title = f"A against B: pass@k of the best arms over {len(sides.prompts)} prompts"
     return Table("comparison", title, _COLUMNS, rows, notes, _EXPENDABLE)
 
@@ -38,21 +36,21 @@ def comparison_table(sides: Sides, ks: Sequence[int]) -> Table:
 def arms_table(sides: Sides, k: int) -> Table:
     """Every arm of A against every arm of B at one k, the p-values adjusted for their number."""
     pairs = [Pair(a, b) for a in able(sides.a, k) for b in able(sides.b, k)]
-    rows = adjusted([_row(pair, k) for pair in pairs])
+    rows = adjusted([_row(pair.at(k)) for pair in pairs])
     notes = [f"p_holm: adjusted over the {len(rows)} pairs, so that it holds whichever one is looked at"]
     title = f"every arm of A against every arm of B: pass@{k} over {len(sides.prompts)} prompts"
     return Table("comparison_arms", title, _COLUMNS, rows, notes, _EXPENDABLE)
 
 
-def _row(pair: Pair, k: int) -> dict[str, Cell]:
-    a, b = values_at(pair.a, k), values_at(pair.b, k)
+def _row(found: Matched) -> dict[str, Cell]:
+    pair, k = found.pair, found.k
     return {
         "k": k,
         "arm_a": pair.a.arm.key,
         "arm_b": pair.b.arm.key,
-        **rate_cells("pass_a", rate_of(a, float(pair.a.num_rollouts.sum()), k)),
-        **rate_cells("pass_b", rate_of(b, float(pair.b.num_rollouts.sum()), k)),
-        **difference_cells(a_minus_b(a, b)),
+        **rate_cells("pass_a", rate_of(found.a, float(pair.a.num_rollouts.sum()), k)),
+        **rate_cells("pass_b", rate_of(found.b, float(pair.b.num_rollouts.sum()), k)),
+        **difference_cells(found.difference),
         "rollouts_a": pair.a.least,
         "rollouts_b": pair.b.least,
     }

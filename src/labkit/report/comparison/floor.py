@@ -27,7 +27,7 @@ def with_noise_floor(table: Table, arms: Sequence[ArmCounts]) -> Table:
     columns = [*table.columns[:place], *COLUMNS, *table.columns[place:]]
     rows = [{**row, **cells.get(str(row["arm"]), {})} for row in table.rows]
     notes = [*table.notes, _note(swept, floor)]
-    return Table(table.kind, table.title, columns, rows, notes, ["floor_arm", *table.expendable])
+    return Table(table.kind, table.title, columns, rows, notes, ["floor_arm", *table.expendable, "num_rollouts"])
 
 
 def _cells(arm: ArmCounts, floor: ArmCounts | None) -> dict[str, Cell]:

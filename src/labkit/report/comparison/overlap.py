@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from labkit.report.comparison.pairs import (
+    Matched,
     Pair,
     a_minus_b,
-    best_pair,
     difference_cells,
     rate_cells,
     with_bounds,
@@ -22,12 +22,22 @@ _COLUMNS = with_bounds(
      "num_prompts", *_SHARES],
     _RATES,
 )  # fmt: skip
-_EXPENDABLE = [*_SHARES[::-1], "test", "solved_b_low", "solved_a_low", "mde", "num_prompts"]
+_EXPENDABLE = [
+    *_SHARES[::-1],
+    "test",
+    "solved_b_low",
+    "solved_a_low",
+    "mde",
+    "num_prompts",
+    "num_rollouts",
+    "arm_b",
+    "arm_a",
+]
 
 
-def overlap_table(sides: Sides, k: int) -> Table:
+def overlap_table(sides: Sides, best: Matched) -> Table:
     """Prompts by which of the best arms at k solves them within its first k rollouts."""
-    pair = best_pair(sides, k)
+    pair, k = best.pair, best.k
     row = _row(pair, k)
     notes = [
         f"solved: one of the first {k} rollouts by index is correct, so that neither arm has more tries; "

@@ -21,10 +21,24 @@ class Pair:
     a: ArmCounts
     b: ArmCounts
 
-    @property
-    def least(self) -> int:
-        """Rollouts that every prompt has of both arms."""
-        return min(self.a.least, self.b.least)
+    def at(self, k: int) -> Matched:
+        """The two against each other in k rollouts each."""
+        a, b = values_at(self.a, k), values_at(self.b, k)
+        return Matched(k, self, a, b, a_minus_b(a, b))
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """A pair at one k."""
+
+    k: int
+    pair: Pair
+    a: FloatArray
+    """(P,) pass@k of every prompt"""
+    b: FloatArray
+    """(P,)"""
+    difference: PairedDifference
+    """a - b"""
 
 
 def values_at(arm: ArmCounts, k: int) -> FloatArray:
@@ -37,8 +51,12 @@ def able(side: Side, k: int) -> list[ArmCounts]:
     return [arm for arm in side.arms if arm.least >= k]
 
 
-def best_pair(sides: Sides, k: int) -> Pair:
-    """The arm of each side with the highest mean pass@k over all prompts, the first of equal ones."""
+def best_pairs(sides: Sides, ks: Sequence[int]) -> list[Matched]:
+    """For every k the arm of each side with the highest mean pass@k over all prompts, the first of equal ones."""
+    return [_best_pair(sides, k).at(k) for k in ks]
+
+
+def _best_pair(sides: Sides, k: int) -> Pair:
     a, b = (max(able(side, k), key=lambda arm: float(values_at(arm, k).mean())) for side in sides.both)
     return Pair(a, b)
 

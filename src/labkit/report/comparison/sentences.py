@@ -24,9 +24,11 @@ def verdict(rows: Sequence[Row], where: str) -> str:
     """
     ahead = {"A": [row for row in rows if _shown(row) and _of(row, "difference") > 0]}
     ahead["B"] = [row for row in rows if _shown(row) and _of(row, "difference") < 0]
-    parts = [f"evidence that {name} solves more at {_places(found, where)}" for name, found in ahead.items() if found]
+    parts = [
+        f"evidence that {name} solves more at {_places(found, rows, where)}" for name, found in ahead.items() if found
+    ]
     if undecided := [row for row in rows if not _shown(row)]:
-        parts.append(f"no evidence of a difference at {_places(undecided, where)} ({_last_of(undecided, where)})")
+        parts.append(f"no evidence of a difference at {_places(undecided, rows, where)} ({_last_of(undecided, where)})")
     return "; ".join(parts)
 
 
@@ -44,8 +46,21 @@ def difference_text(row: Row) -> str:
     return f"{_of(row, 'difference'):+.3f} {ends}, p = {float(p if p is not None else row['p'] or 0.0):.2g}"
 
 
-def _places(rows: Sequence[Row], where: str) -> str:
-    return f"{where} = {', '.join(str(row[where]) for row in rows)}"
+def _places(found: Sequence[Row], rows: Sequence[Row], where: str) -> str:
+    """`k = 1, 2 and 8 to 64`: neighbours among all rows as ranges."""
+    places = [number for number, row in enumerate(rows) if row in found]
+    runs: list[list[int]] = []
+    for place in places:
+        if runs and runs[-1][-1] == place - 1:
+            runs[-1].append(place)
+        else:
+            runs.append([place])
+    names = [str(row[where]) for row in rows]
+    texts = [
+        f"{names[run[0]]} to {names[run[-1]]}" if len(run) > 2 else ", ".join(names[place] for place in run)
+        for run in runs
+    ]
+    return f"{where} = {', '.join(texts)}"
 
 
 def _shown(row: Row) -> bool:
@@ -60,12 +75,13 @@ def _of(row: Row, column: str) -> float:
 
 def warnings_of(sides: Sides, ks: Sequence[int]) -> Iterator[str]:
     """What the numbers do not show: single draws, unlike counts, texts cut off."""
+    single = {side.name: [arm.arm.key for arm in side.arms if arm.least in ks and arm.least > 1] for side in sides.both}
+    if found := [f"{first_few(keys)} ({name})" for name, keys in single.items() if keys]:
+        yield (
+            f"k equals the number of rollouts of {' and of '.join(found)}: there pass@k is a single draw a prompt, and another "
+            "would differ by more than a smaller k shows; more rollouts or a smaller k say more"
+        )
     for side in sides.both:
-        if single := [arm.arm.key for arm in side.arms if arm.least in ks and arm.least > 1]:
-            yield (
-                f"k equals the number of rollouts of {first_few(single)} ({side.name}): that pass@k is one draw a prompt, "
-                "and its interval is wide in truth as it is over prompts; more rollouts, or a smaller k, say more"
-            )
         counts = {arm.least for arm in side.arms}
         if len(counts) > 1:
             yield f"the arms of {side.name} have {min(counts)} to {max(counts)} rollouts; a larger k is for fewer of them"

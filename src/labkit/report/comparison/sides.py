@@ -12,7 +12,7 @@ from typing import Any
 
 from labkit.config.base import nearest
 from labkit.errors import ConfigError, RecordError
-from labkit.record.identity import describe_difference
+from labkit.record.identity import canonical_number, describe_difference
 from labkit.record.run import Run
 from labkit.report.counting import ArmCounts
 from labkit.report.naming import config_value, first_few
@@ -126,11 +126,25 @@ def _side(name: str, pooled: Pool, prompts: tuple[str, ...], notes: list[str]) -
 
 def _with_arm(side: Side, key: str) -> Side:
     arms = {arm.arm.key: arm for arm in (*side.arms, *([side.greedy] if side.greedy else []))}
+    key = _canonical(key)
     if key not in arms:
         guess = nearest(key, list(arms))
         hint = f"did you mean {guess!r}? " if guess else ""
         raise ConfigError(f"side {side.name} has no arm {key!r}", f"{hint}its arms: {', '.join(arms)}")
     return replace(side, arms=(arms[key],))
+
+
+def _canonical(key: str) -> str:
+    """A key as arms have it where somebody writes `temperature=1.0`."""
+
+    def part(text: str) -> str:
+        name, sign, value = text.partition("=")
+        try:
+            return f"{name.strip()}{sign}{canonical_number(float(value))}"
+        except (ValueError, OverflowError):
+            return text.strip()
+
+    return ",".join(map(part, key.split(",")))
 
 
 def _refuse_shared_runs(runs_a: Sequence[Run], runs_b: Sequence[Run]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from labkit.errors import ConfigError
 from labkit.record.run import Run
@@ -11,62 +11,58 @@ from labkit.report.comparison.best import best_table
 from labkit.report.comparison.budgets import tokens_table, union_table
 from labkit.report.comparison.differences import arms_table, comparison_table
 from labkit.report.comparison.floor import with_noise_floor
+from labkit.report.comparison.kinds import ARMS_KIND, DEFAULT_KINDS, SWEEP_KIND, ComparisonOptions
 from labkit.report.comparison.overlap import overlap_table
+from labkit.report.comparison.pairs import best_pairs
 from labkit.report.comparison.sides import Side, Sides, align
 from labkit.report.pass_at_k import pool_table
 from labkit.report.table import Table
 from labkit.stats import powers_of_two
 
-SWEEP_KIND = "pass_at_k"
-ARMS_KIND = "comparison_arms"
-COMPARISON_KINDS = ("comparison", "best", "overlap", "union", "equal_tokens", ARMS_KIND)
-"""Every kind of table that only two sides have."""
 
-
-@dataclass(frozen=True, slots=True)
-class ComparisonOptions:
-    """What the user chose."""
-
-    ks: Sequence[int] = ()
-    """Numbers of rollouts drawn; none is every power of two that both sides allow."""
-    arms: Sequence[str] = ()
-    """Keys of one arm of A and one of B; none is the best ones."""
-    intersect: bool = False
-    """Whether to compare over the prompts that both sides have, where they are not the same."""
-    salvage: bool = False
-    kinds: Sequence[str] = ()
-    """Kinds of table to make; none is all but `comparison_arms`."""
-
-
-def comparison_tables(runs_a: Sequence[Run], runs_b: Sequence[Run], options: ComparisonOptions) -> list[Table]:
+def comparison_tables(
+    runs_a: Sequence[Run],
+    runs_b: Sequence[Run],
+    options: ComparisonOptions | None = None,
+    *,
+    ks: Sequence[int] = (),
+    kinds: Sequence[str] = (),
+    salvage: bool = False,
+) -> list[Table]:
     """The sweep tables of both sides, and A against B, the base.
 
     Args:
         runs_a, runs_b: at least one each
+        ks: numbers of rollouts drawn; none is every power of two that both sides allow
+        kinds: of table to make; none is all but `comparison_arms`
+        salvage: read past damaged lines, with a note
 
     Raises:
         RecordError: as `align`. ConfigError: a k is too large, or a side has no such arm.
     """
-    sides = align(runs_a, runs_b, intersect=options.intersect, salvage=options.salvage)
-    sides = sides.only(options.arms)
-    ks = compared_ks(sides, options.ks)
-    kinds = options.kinds or (SWEEP_KIND, *COMPARISON_KINDS[:-1])
-    tables = [sweep_table(side, sides, options.ks) for side in sides.both] if SWEEP_KIND in kinds else []
-    makers: dict[str, Callable[[], Table]] = {
-        "comparison": lambda: comparison_table(sides, ks),
-        "best": lambda: best_table(sides, ks),
-        "overlap": lambda: overlap_table(sides, ks[-1]),
-        "union": lambda: union_table(sides, ks),
-        "equal_tokens": lambda: tokens_table(sides, ks),
-        ARMS_KIND: lambda: arms_table(sides, ks[-1]),
-    }
-    compared = [make() for kind, make in makers.items() if kind in kinds]
+    options = options or ComparisonOptions()
+    sides = align(runs_a, runs_b, intersect=options.intersect, salvage=salvage).only(options.arms)
+    compared = _compared_tables(sides, compared_ks(sides, ks), kinds or DEFAULT_KINDS)
+    tables = [sweep_table(side, sides, ks) for side in sides.both] if not kinds or SWEEP_KIND in kinds else []
     if compared:
         said = list(sides.notes)
         if not tables:  # what the sweep tables would have said, of runs that are not finished above all
             said += [f"{side.name}: {note}" for side in sides.both for note in side.pool.notes]
         compared[0].notes = [*compared[0].notes, *said]
     return [*tables, *compared]
+
+
+def _compared_tables(sides: Sides, ks: Sequence[int], kinds: Sequence[str]) -> list[Table]:
+    best = best_pairs(sides, ks)
+    makers: dict[str, Callable[[], Table]] = {
+        "comparison": lambda: comparison_table(sides, best),
+        "best": lambda: best_table(sides, best),
+        "overlap": lambda: overlap_table(sides, best[-1]),
+        "union": lambda: union_table(sides, best),
+        "equal_tokens": lambda: tokens_table(sides, best),
+        ARMS_KIND: lambda: arms_table(sides, ks[-1]),
+    }
+    return [make() for kind, make in makers.items() if kind in kinds]
 
 
 def compared_ks(sides: Sides, asked: Sequence[int]) -> list[int]:
