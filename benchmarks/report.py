@@ -1,6 +1,7 @@
-"""How long `labkit report` takes over one large compacted run, and `labkit runs list` over thousands of runs.
+"""How long `labkit report` takes over one large compacted run and two against each other, and `labkit runs list` over
+thousands of runs.
 
-    python benchmarks/report.py [--num-rollouts 1000000] [--num-runs 5000]
+    python benchmarks/report.py [--num-rollouts 1000000] [--num-runs 5000] [--num-compared 10000000]
 
 Prints a line a command: median seconds of five cold processes, of which start-up (`--help`), and peak memory.
 """
@@ -36,13 +37,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--num-rollouts", type=int, default=1_000_000)
     parser.add_argument("--num-runs", type=int, default=5_000)
+    parser.add_argument("--num-compared", type=int, default=10_000_000)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        large, many = Path(folder, "large"), Path(folder, "many")
+        large, many, sides = (Path(folder, name) for name in ("large", "many", "sides"))
         # In processes of their own: a child's peak memory counts what its parent held when it was forked.
         apart(make_large_run, large, options.num_rollouts)
         apart(make_many_runs, many, options.num_runs)
+        apart(make_two_sides, sides, options.num_compared)
         measure("report", ["report"], large)
+        measure("report --against", ["report", "warm", "--against", "noisy"], sides)
         measure("runs list", ["runs", "list"], many)
         measure("runs list --limit 20", ["runs", "list", "--limit", "20"], many)
 
@@ -58,17 +62,33 @@ def apart(make: Callable[[Path, int], None], folder: Path, count: int) -> None:
 
 def make_large_run(runs_dir: Path, num_rollouts: int) -> None:
     """A finished, compacted run with four arms over 128 prompts, texts of 300 characters."""
-    each = num_rollouts // (NUM_PROMPTS * len(TEMPERATURES))
     arms = [Arm("temperature", value) for value in TEMPERATURES]
-    run = make_run(runs_dir, Ask(NUM_PROMPTS, tuple((arm, each) for arm in arms)))
-    prompts = [f"{number:016x}" for number in range(NUM_PROMPTS)]
-    height = len(arms) * NUM_PROMPTS * each
-    random = np.random.default_rng(0)
-    grid = pl.DataFrame({"arm": [arm.key for arm in arms]}).join(pl.DataFrame({"prompt": prompts}), how="cross")
+    each = num_rollouts // (NUM_PROMPTS * len(arms))
+    write_rollouts(make_run(runs_dir, Ask(NUM_PROMPTS, tuple((arm, each) for arm in arms))), num_characters=300)
+
+
+def make_two_sides(runs_dir: Path, num_rollouts: int) -> None:
+    """Finished, compacted runs with three temperatures and two sigmas over 2,000 prompts, texts of 20 characters."""
+    num_prompts = 2000
+    each = num_rollouts // (num_prompts * 5)
+    warm = tuple((Arm("temperature", value), each) for value in TEMPERATURES[:3])
+    noisy = tuple((Arm("perturbation", value), each) for value in (0.001, 0.003))
+    for slug, arms in (("warm", warm), ("noisy", noisy)):
+        write_rollouts(make_run(runs_dir, Ask(num_prompts, arms), slug), num_characters=20)
+
+
+def write_rollouts(run: Run, num_characters: int) -> None:
+    """Everything that a run asks for, as compaction leaves it."""
+    ask, random = run.ask(), np.random.default_rng(0)
+    each = ask.arms[0][1]
+    prompts = [f"{number:016x}" for number in range(ask.num_prompts)]
+    rates = np.repeat(random.beta(0.3, 2.0, ask.num_prompts), each)
+    height = ask.num_rollouts
+    grid = pl.DataFrame({"arm": [arm.key for arm, _ in ask.arms]}).join(pl.DataFrame({"prompt": prompts}), how="cross")
     frame = grid.join(pl.DataFrame({"index": range(each)}), how="cross").with_columns(
         attempt=pl.lit(1),
         seed=pl.Series(random.integers(0, 2**63 - 1, height)),
-        text=pl.Series(random.integers(0, 2**60, height)).cast(pl.String).str.pad_end(300, "x"),
+        text=pl.Series(random.integers(0, 2**60, height)).cast(pl.String).str.pad_end(num_characters, "x"),
         finish_reason=pl.Series(np.where(random.random(height) < 0.1, "length", "stop")),
         num_prompt_tokens=pl.lit(60),
         num_tokens=pl.Series(random.integers(1, 1024, height)),
@@ -77,8 +97,9 @@ def make_large_run(runs_dir: Path, num_rollouts: int) -> None:
         error=pl.lit(None, pl.String),
     )
     frame = frame.select(pl.col(name).cast(kind) for name, kind in ROLLOUT_SCHEMA.items())
-    correct = {verdict_column("correct", run.score_hash): pl.Series(random.random(height) < 0.2)}
-    frame.with_columns(**correct).sort("arm", "prompt", "index").write_parquet(run.parquet_path, compression="zstd")
+    correct = random.random(height) < np.tile(rates, len(ask.arms))
+    verdicts = {verdict_column("correct", run.score_hash): pl.Series(correct)}
+    frame.with_columns(**verdicts).sort("arm", "prompt", "index").write_parquet(run.parquet_path, compression="zstd")
     run.finish({"arms": []}, owed=0, num_asked=height)
 
 
@@ -103,7 +124,7 @@ def make_many_runs(runs_dir: Path, num_runs: int) -> None:
     print(f"{num_runs} runs: run.json {sizes[0]} bytes, result.json {sizes[1]} bytes")
 
 
-def make_run(runs_dir: Path, ask: Ask) -> Run:
+def make_run(runs_dir: Path, ask: Ask, slug: str = "model") -> Run:
     """A run folder without rollouts."""
     base, score = {"model": "abc", "task": "countdown"}, {"scorer": "countdown-exact-1"}
     origins = {f"key.number{number}": "default" for number in range(30)}
@@ -114,7 +135,7 @@ def make_run(runs_dir: Path, ask: Ask) -> Run:
         "ask": ask.as_json(), "engine": {"name": "torch", "version": "2.13.0"},
         "provenance": {"packages": {f"package{number}": "1.0" for number in range(20)}}, "parents": [],
     }  # fmt: skip
-    return create_run(runs_dir, command="sample", slug="model", manifest=manifest, config_yaml="", prompts=[])
+    return create_run(runs_dir, command="sample", slug=slug, manifest=manifest, config_yaml="", prompts=[])
 
 
 def measure(name: str, arguments: list[str], runs_dir: Path) -> None:
