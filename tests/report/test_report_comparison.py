@@ -13,6 +13,7 @@ from labkit.report.comparison.tables import comparison_tables
 from labkit.stats import holm, mcnemar_exact, paired_difference, pass_at_k, wilson
 
 HOT = Arm("temperature", 1.0)
+NOISIER = Arm("perturbation", 0.01)
 STILL = Arm("perturbation", 0.0)
 SWEEP_A = {GREEDY: ["+", "-", "-", "-"], WARM: ["++--", "-+--", "----", "---+"], HOT: ["+---", "--+-", "----", "----"]}
 SWEEP_B = {NOISY: ["+-+-", "----", "----", "+---"]}
@@ -122,10 +123,10 @@ def test_equal_tokens_give_the_dearer_arm_fewer_rollouts(tmp_path):
 
 
 def test_every_pair_of_arms_is_corrected_for_all(tmp_path):
-    a, b = sweeps(tmp_path, b={NOISY: ["+-", "--", "--", "+-"], STILL: ["++", "--", "--", "--"]})
+    a, b = sweeps(tmp_path, b={NOISY: ["+-", "--", "--", "+-"], NOISIER: ["++", "--", "--", "--"]})
     table = compare(a, b, "comparison_arms", ks=(1,))
     pairs = [(row["arm_a"], row["arm_b"]) for row in table.rows]
-    assert pairs == [(x.key, y.key) for x in (WARM, HOT) for y in (STILL, NOISY)]
+    assert pairs == [(x.key, y.key) for x in (WARM, HOT) for y in (NOISY, NOISIER)]
     assert [row["p_holm"] for row in table.rows] == holm([row["p"] for row in table.rows]).tolist()
 
 
@@ -135,6 +136,8 @@ def test_the_noise_floor_stands_beside_every_sigma(tmp_path):
     assert [(row["arm"], row["noise_floor"], row["floor_arm"]) for row in table.rows] == [
         ("greedy", None, None), ("sigma=0", None, None), ("sigma=0.001", 2, "sigma=0"),
     ]  # fmt: skip
+    overlap = next(each for each in compare(*sweeps(tmp_path, {WARM: ["--", "--", "-+"]}, b)) if each.kind == "overlap")
+    assert overlap.rows[0]["arm_b"] == NOISY.key  # what is not perturbed is a baseline, not the best sigma
     del b[STILL]
     _, table, *_ = compare(*sweeps(tmp_path, {WARM: ["+-", "--", "--"]}, b))
     assert [row["noise_floor"] for row in table.rows] == [None, 1]
@@ -166,5 +169,11 @@ def test_what_a_comparison_says_in_words(tmp_path):
     assert "only 20 prompts" in notes
     assert f"k equals the number of rollouts of {WARM.key} (A) and of {NOISY.key} (B)" in notes
     none = compare(*sweeps(tmp_path, b={NOISY: ["++--", "-+--", "----", "--l+"]}), "comparison")
-    assert none.notes[0].startswith("no evidence of a difference at k = 1 to 4 (at k = 4 it is ")
+    said = (
+        "had these arms been chosen beforehand: no evidence of a difference at k = 1 to 4 (at k = 4 no prompt differs)"
+    )
+    assert none.notes[0] == said
+    some = compare(*sweeps(tmp_path), "comparison", arms=(WARM.key, NOISY.key)).notes[0]
+    assert some.startswith("no evidence of a difference at k = 1 to 4 (at k = 4 it is +0.250 [")
+    assert some.endswith("would have been seen 8 times in 10)")
     assert any("limit of tokens" in note and f"{NOISY.key} (B) 6%" in note for note in none.notes)

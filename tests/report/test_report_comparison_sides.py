@@ -28,7 +28,7 @@ def test_arrays_of_both_sides_follow_the_same_prompts(tmp_path):
         for arm in side.arms:
             assert arm.prompts == sides.prompts
     assert [arm.arm for arm in sides.a.arms] == [WARM]  # greedy is a baseline, no arm of the sweep
-    assert sides.a.greedy.arm == GREEDY
+    assert [arm.arm for arm in sides.a.baselines] == [GREEDY]
     assert sides.most_rollouts == 2
 
 

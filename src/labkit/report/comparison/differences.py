@@ -28,7 +28,9 @@ _EXPENDABLE = ["test", "rollouts_a", "rollouts_b", "num_prompts", "p", "pass_b_l
 def comparison_table(sides: Sides, best: Sequence[Matched]) -> Table:
     """pass@k of the best arm of each side at every k, with the paired difference, A minus B."""
     rows = adjusted([_row(found) for found in best])
-    notes = [verdict(rows, "k"), _chosen_note(sides), *warnings_of(sides, [found.k for found in best])]
+    chosen = any(len(side.arms) > 1 for side in sides.both)
+    said = ("had these arms been chosen beforehand: " if chosen else "") + verdict(rows, "k")
+    notes = [said, _chosen_note(sides), *warnings_of(sides, [found.k for found in best])]
     title = f"A against B: pass@k of the best arms over {len(sides.prompts)} prompts"
     return Table("comparison", title, _COLUMNS, rows, notes, _EXPENDABLE)
 

@@ -34,9 +34,10 @@ def verdict(rows: Sequence[Row], where: str) -> str:
 
 def _last_of(rows: Sequence[Row], where: str) -> str:
     row = rows[-1]
-    text = f"at {where} = {row[where]} it is {difference_text(row)}"
-    least = row["mde"]
-    return text + (f"; {_of(row, 'mde'):.3f} would have been seen 8 times in 10" if least is not None else "")
+    if row["mde"] is None:
+        return f"at {where} = {row[where]} no prompt differs"
+    seen = f"{_of(row, 'mde'):.3f} would have been seen 8 times in 10"
+    return f"at {where} = {row[where]} it is {difference_text(row)}; {seen}"
 
 
 def difference_text(row: Row) -> str:

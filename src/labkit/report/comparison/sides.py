@@ -32,9 +32,9 @@ class Side:
     pool: Pool
     """All that its runs hold, other prompts included."""
     arms: tuple[ArmCounts, ...]
-    """The arms that are compared, in the order of the pool; greedy decoding only where there is nothing else."""
-    greedy: ArmCounts | None
-    """Greedy decoding over the same prompts, where the runs have it."""
+    """The arms that are compared, in the order of the pool; baselines only where there is nothing else."""
+    baselines: tuple[ArmCounts, ...]
+    """Greedy decoding and unperturbed weights (`sigma=0`) over the same prompts, where the runs have them."""
 
     @property
     def most_rollouts(self) -> int:
@@ -115,17 +115,22 @@ def _side(name: str, pooled: Pool, prompts: tuple[str, ...], notes: list[str]) -
             there = len(wanted & {*arm.prompts})
             notes.append(f"{arm.arm.key} ({name}) takes no part: it has {there} of the {len(prompts)} prompts so far")
     notes += [f"{key} ({name}) takes no part: it has no rollouts yet" for key in pooled.without_rollouts]
-    swept = [arm for arm in whole if arm.arm.method != "greedy"]
-    greedy = next((arm for arm in whole if arm.arm.method == "greedy"), None)
-    if not swept and greedy is None:
+    swept = [arm for arm in whole if not _is_baseline(arm)]
+    baselines = [arm for arm in whole if _is_baseline(arm)]
+    if not whole:
         raise RecordError(f"no arm of side {name} has rollouts of all prompts yet", _how_to_go_on(pooled.runs[0]))
-    if not swept:
+    if not swept and all(arm.arm.method == "greedy" for arm in whole):
         notes.append(f"side {name} has greedy decoding alone, one rollout a prompt: only k = 1 can be compared")
-    return Side(name, pooled, tuple(swept or [arm for arm in whole if arm is greedy]), greedy)
+    return Side(name, pooled, tuple(swept or baselines), tuple(baselines))
+
+
+def _is_baseline(arm: ArmCounts) -> bool:
+    """Whether nothing is varied in an arm: greedy decoding, or weights with noise of size 0."""
+    return arm.arm.method == "greedy" or (arm.arm.method == "perturbation" and not arm.arm.value)
 
 
 def _with_arm(side: Side, key: str) -> Side:
-    arms = {arm.arm.key: arm for arm in (*side.arms, *([side.greedy] if side.greedy else []))}
+    arms = {arm.arm.key: arm for arm in (*side.arms, *side.baselines)}
     key = _canonical(key)
     if key not in arms:
         guess = nearest(key, list(arms))
