@@ -86,6 +86,11 @@ def warnings_of(sides: Sides, ks: Sequence[int]) -> Iterator[str]:
         counts = {arm.least for arm in side.arms}
         if len(counts) > 1:
             yield f"the arms of {side.name} have {min(counts)} to {max(counts)} rollouts; a larger k is for fewer of them"
+        if perturbed := max((arm.least for arm in side.arms if arm.arm.method == "perturbation"), default=0):
+            yield (
+                f"all prompts of {side.name} were answered by the same {perturbed} perturbed models: its intervals are over "
+                "prompts with these models given, and other ones would move all prompts together (another --seed shows how far)"
+            )
     if sides.a.most_rollouts != sides.b.most_rollouts:
         yield (
             f"A has {sides.a.most_rollouts} rollouts a prompt, B {sides.b.most_rollouts}; "
