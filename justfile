@@ -42,6 +42,7 @@ bench:
     python benchmarks/representations.py
     python benchmarks/report.py
     python benchmarks/world_report.py
+    python benchmarks/goodhart_report.py
     python benchmarks/run_many.py
 
 format:

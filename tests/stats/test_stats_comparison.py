@@ -7,6 +7,7 @@ from math import comb
 
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, false_discovery_control, ttest_rel
@@ -44,6 +45,14 @@ def test_fisher_is_the_share_of_tables_no_likelier(first: tuple[int, int], n_b: 
     ways = {x: comb(n_a, x) * comb(n_b, a + b - x) for x in range(a + b + 1)}
     expected = sum(each for each in ways.values() if each <= ways[a]) / comb(n_a + n_b, a + b)
     assert fisher_exact(a, n_a, b, n_b) == pytest.approx(expected, abs=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("a", "n_a", "b", "n_b"), [(24, 67, 24, 62), (400, 1319, 460, 1319), (30, 3000, 90, 5000), (5, 5, 0, 400)]
+)
+def test_fisher_is_that_of_scipy_in_large_tables_too(a: int, n_a: int, b: int, n_b: int) -> None:
+    expected = scipy.stats.fisher_exact([[a, n_a - a], [b, n_b - b]]).pvalue
+    assert fisher_exact(a, n_a, b, n_b) == pytest.approx(expected, rel=1e-9)
 
 
 def test_the_lady_tasting_tea() -> None:

@@ -75,9 +75,8 @@ def _debug(_config: Any) -> dict[str, Any]:
 
 
 def _print_table(run: Run, *, as_json: bool) -> None:
-    """The figures of the world's evaluations, the quadrants of goodhart, or pass@k; for GSM8K with each rule's accuracy."""
+    """The figures of the world's evaluations, the rates of goodhart, or pass@k; for GSM8K with each rule's accuracy."""
     from labkit.cli.sweep import print_table
-    from labkit.report.goodhart.tables import evaluation_tables
     from labkit.report.gsm8k import rules_table
     from labkit.report.pass_at_k import pass_at_k_table
     from labkit.report.render import print_tables
@@ -85,9 +84,7 @@ def _print_table(run: Run, *, as_json: bool) -> None:
 
     if "evaluations" in (run.result() or {}):
         print_tables([evaluation_table([run])], format="json" if as_json else None)
-    elif (name := run.manifest["config"]["task"]["name"]) == "goodhart":
-        print_tables(evaluation_tables(run), format="json" if as_json else None)
-    elif name == "gsm8k":
+    elif run.manifest["config"]["task"]["name"] == "gsm8k":
         print_tables([pass_at_k_table([run]), rules_table(run)], format="json" if as_json else None)
     else:
         print_table(run, as_json=as_json)

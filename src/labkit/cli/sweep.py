@@ -71,11 +71,14 @@ def run_rollouts(
 
 
 def print_table(run: Run, *, as_json: bool) -> None:
-    """The pass@k table of a run."""
+    """The pass@k table of a run, or the rates of Goodhart items."""
+    from labkit.report.goodhart.kinds import is_goodhart_run
+    from labkit.report.goodhart.tables import evaluation_tables
     from labkit.report.pass_at_k import pass_at_k_table
     from labkit.report.render import print_tables
 
-    print_tables([pass_at_k_table([run])], format="json" if as_json else None)
+    tables = evaluation_tables(run) if is_goodhart_run(run) else [pass_at_k_table([run])]
+    print_tables(tables, format="json" if as_json else None)
 
 
 def _debug(config: SweepConfig, sweep_key: str) -> dict[str, Any]:

@@ -17,10 +17,10 @@ from labkit.errors import ConfigError, RecordError
 from labkit.record.catalog import find_runs, run_paths
 from labkit.record.run import Run, open_run
 from labkit.report.comparison.kinds import KINDS as COMPARISON_KINDS
-from labkit.report.comparison.kinds import ComparisonOptions, has_sweeps
+from labkit.report.comparison.kinds import ComparisonOptions, refuse_misfits
+from labkit.report.goodhart.kinds import COMPARISON_KIND, ITEM_TESTS_KIND, is_goodhart_run, refuse_unused_options
 from labkit.report.goodhart.kinds import DETAILS as GOODHART_DETAILS
 from labkit.report.goodhart.kinds import KINDS as GOODHART_KINDS
-from labkit.report.goodhart.kinds import is_goodhart_run
 from labkit.report.naming import unless_damaged
 from labkit.report.table import Table
 from labkit.report.training import training_row, training_table
@@ -217,7 +217,8 @@ def _named(runs: Sequence[Run], asked: _Asked) -> Report:
     for run in runs:
         by_sort.add(run)
     tables = []
-    _refuse_misfits(asked, by_sort.goodhart, runs)
+    refuse_unused_options(by_sort.goodhart, asked.without)
+    refuse_misfits(runs, asked.against, asked.comparison)
     if by_sort.goodhart:
         from labkit.report.goodhart.tables import named_tables
 
@@ -254,13 +255,15 @@ def _overview(asked: _Asked) -> Report:
         if (run := unless_damaged(open_run, path, path.name, notes)) is not None:
             by_sort.add(run)
     tables = []
-    _refuse_misfits(asked, by_sort.goodhart, ())
+    refuse_unused_options(by_sort.goodhart, asked.without)
     if by_sort.goodhart and any(map(asked.wants_at_a_glance, GOODHART_KINDS)):
         from labkit.report.goodhart.tables import grouped_tables as goodhart_tables
 
         tables += goodhart_tables(
             by_sort.goodhart, asked.wants_at_a_glance, notes, without=asked.without, salvage=asked.salvage
         )
+    if {COMPARISON_KIND, ITEM_TESTS_KIND} & set(asked.kinds):
+        notes.append("which runs are compared must be said: labkit report A B, or labkit report B --against A")
     if asked.ks or (by_sort.sweeps and asked.wants("pass_at_k")):
         from labkit.report.sweeps import grouped_tables
 
@@ -283,26 +286,6 @@ def _overview(asked: _Asked) -> Report:
         matrices = unless_damaged(cka, by_sort.extractions, "CKA", notes)
         tables += experiment_tables(found, runs, asked.world, matrices)
     return Report(tables, notes)
-
-
-def _refuse_misfits(asked: _Asked, goodhart: Sequence[Run], named: Sequence[Run]) -> None:
-    """Refuse options that only tables of Goodhart runs know, where there is none, or one beside other runs."""
-    if asked.without and not goodhart:
-        raise ConfigError("--without leaves out items of goodhart runs, and there are none here", "leave it out")
-    every = [*named, *asked.against]
-    if asked.against and not (all(map(is_goodhart_run, every)) or all(map(_is_sweep, every))):
-        odd = next((run for run in every if not (is_goodhart_run(run) or _is_sweep(run))), None)
-        what = f"there is no comparison of runs like {odd.id} (labkit {odd.command})" if odd else "these are both"
-        raise ConfigError(
-            f"--against compares sweeps with sweeps, or goodhart runs with goodhart runs: {what}",
-            "name runs of labkit sample, perturb and eval on both sides",
-        )
-    if asked.comparison.given and any(map(is_goodhart_run, every)):
-        raise ConfigError("--arm and --intersect are about sweeps, and these are goodhart runs", "leave them out")
-
-
-def _is_sweep(run: Run) -> bool:
-    return has_sweeps(run) and not is_goodhart_run(run) and not is_world_run(run)
 
 
 def _scores(asked: _Asked) -> bool:

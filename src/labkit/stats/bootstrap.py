@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -26,16 +27,29 @@ class Bootstrap:
 def resampled_sums(columns: FloatArray, num_draws: int, seed: int) -> FloatArray:
     """(num_draws, C) sums over T rows drawn with replacement from `columns` (T, C); one draw serves all columns."""
     num_clusters = len(columns)
+    if num_draws * num_clusters <= CHUNK:  # few clusters are resampled for one table after another: drawn once
+        return np.asarray(_few_counts(num_clusters, num_draws, seed) @ columns)
     generator = np.random.default_rng(seed)
     sums = np.empty((num_draws, columns.shape[1]))
     step = max(1, CHUNK // num_clusters)
     for begin in range(0, num_draws, step):
         num_rows = min(step, num_draws - begin)
-        drawn = generator.integers(0, num_clusters, (num_rows, num_clusters), dtype=np.int32)
-        drawn += np.arange(num_rows, dtype=np.int32)[:, None] * num_clusters
-        counts = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape)  # how often each row came
-        sums[begin : begin + num_rows] = counts.astype(np.float64) @ columns
+        sums[begin : begin + num_rows] = _drawn_counts(generator, num_rows, num_clusters) @ columns
     return sums
+
+
+@lru_cache(maxsize=2)
+def _few_counts(num_clusters: int, num_draws: int, seed: int) -> FloatArray:
+    counts = _drawn_counts(np.random.default_rng(seed), num_draws, num_clusters)
+    counts.flags.writeable = False
+    return counts
+
+
+def _drawn_counts(generator: np.random.Generator, num_rows: int, num_clusters: int) -> FloatArray:
+    """(num_rows, T) how often each cluster comes among T that are drawn with replacement."""
+    drawn = generator.integers(0, num_clusters, (num_rows, num_clusters), dtype=np.int32)
+    drawn += np.arange(num_rows, dtype=np.int32)[:, None] * num_clusters
+    return np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape).astype(np.float64)
 
 
 def _check(num_clusters: int, num_draws: int, level: float) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from killing import only_run
 from sweeps import raw_rows
+from tiny_models import save_model
 
 from labkit.config.base import resolve, set_layer
 from labkit.config.commands import EvalConfig
@@ -62,13 +63,16 @@ def test_how_items_are_usually_asked() -> None:
     assert (config.temperature, config.num_rollouts, config.generation.top_p) == (0.3, 5, 0.9)
 
 
+MINE = (
+    "items:\n- {id: two, category: sums, prompt: '1 + 1 =', answer: {kind: integer, value: 2}, explain: '+ ?',\n"
+    "   rubric: {needed: 1, ideas: {add: [add*]}}, reference: Add them.}\n"
+    "- {id: ten, category: products, prompt: '2 * 5 =', answer: {kind: integer, value: 10}, explain: '* ?',\n"
+    "   rubric: {needed: 1, ideas: {multiply: [multipl*]}}, reference: Multiply them.}\n"
+)
+
+
 def test_an_evaluation_counts_quadrants(inside: Labkit, tiny_folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "mine.yaml").write_text(
-        "items:\n- {id: two, category: sums, prompt: '1 + 1 =', answer: {kind: integer, value: 2}, explain: '+ ?',\n"
-        "   rubric: {needed: 1, ideas: {add: [add*]}}, reference: Add them.}\n"
-        "- {id: ten, category: products, prompt: '2 * 5 =', answer: {kind: integer, value: 10}, explain: '* ?',\n"
-        "   rubric: {needed: 1, ideas: {multiply: [multipl*]}}, reference: Multiply them.}\n"
-    )
+    (tmp_path / "mine.yaml").write_text(MINE)
     asked = ["eval", "goodhart", "--model", tiny_folder, "--device", "cpu", "--data", "mine.yaml"]
     done = inside(*asked, "--num-rollouts", "3", "--max-new-tokens", "4", "--json")
     assert done.returncode == 0, done.stderr
@@ -93,6 +97,37 @@ def test_an_evaluation_counts_quadrants(inside: Labkit, tiny_folder: Path, tmp_p
     headline = json.loads(listed.stdout)["tables"][0]["rows"][0]["headline"]
     assert headline == "no right answer" if not right else headline.startswith("DBDK ")
     assert "pass@" not in inside("runs", "show", "last").stdout + inside("runs", "watch", "last").stdout
+
+
+def test_arms_of_a_sweep_are_conditions_compared_arm_by_arm(inside: Labkit, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(MINE)
+    for name in ("a", "b"):
+        save_model(tmp_path / name, seed=ord(name))
+        asked = [
+            "sample",
+            "--task",
+            "goodhart",
+            "--data",
+            "mine.yaml",
+            "--model",
+            name,
+            "--device",
+            "cpu",
+            "--name",
+            name,
+        ]
+        asked += ["--num-rollouts", "2", "--max-new-tokens", "2", "--temperature", "0.5", "--json"]
+        done = inside(*asked, *(["--temperature", "1"] if name == "b" else []))
+        assert done.returncode == 0, done.stderr
+        arms = ["greedy", "temperature=0.5", "temperature=1"][: 2 + (name == "b")]
+        tables = {table["kind"]: table["rows"] for table in json.loads(done.stdout)["tables"]}
+        assert [row["arm"] for row in tables["dbdk"]] == arms
+        assert {row["num_runs"] for row in tables["dbdk"][1:]} == {2}
+    compared = json.loads(inside("report", "b", "--against", "a", "--table", "dbdk_comparison", "--json").stdout)
+    rows = [row for row in compared["tables"][0]["rows"] if row["measure"] == "dbdk"]
+    assert [(row["condition"], row["against"]) for row in rows] == [
+        (f"b ({arm})", f"a ({arm})") for arm in ("greedy", "temperature=0.5")
+    ]
 
 
 def test_what_cannot_be_evaluated_is_refused_with_words(inside: Labkit, tiny_folder: Path, tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from labkit.errors import ConfigError
 from labkit.record.run import Run
 from labkit.report.naming import config_value
 
@@ -19,3 +22,9 @@ DETAILS = (CATEGORY_KIND, ITEMS_KIND, ITEM_TESTS_KIND)
 def is_goodhart_run(run: Run) -> bool:
     """Whether a run asked Goodhart items."""
     return bool(config_value(run.manifest, "config.task.name") == "goodhart")
+
+
+def refuse_unused_options(found: Sequence[Run], without: Sequence[str]) -> None:
+    """Raise ConfigError for items to leave out where there are no Goodhart runs, of which `found` would be a list."""
+    if without and not found:
+        raise ConfigError("--without leaves out items of goodhart runs, and there are none here", "leave it out")

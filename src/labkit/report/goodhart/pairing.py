@@ -15,16 +15,21 @@ _OF_THE_MODEL = ("model", "tokenizer", "chat_template", "dtype", "end_of_turn", 
 
 
 def paired_conditions(base: Sequence[Condition], others: Sequence[Condition]) -> list[Pair]:
-    """Each of the others beside the base that decodes in the same way, or beside the first one.
+    """Each of the others beside the one of the base that decodes in the same way. Where a model has one condition on either
+    side, the two are a pair however they decode; arms of a sweep that the base has not are left out.
 
     Raises:
-        RecordError: their items, scorers or numbers of runs differ, or both are the same condition; says which.
+        RecordError: their items, scorers or numbers of runs differ; says which.
     """
     pairs = []
     for other in others:
-        first = next((each for each in base if each.arm.key == other.arm.key), base[0])
-        refuse_unlike(first, other)
-        pairs.append(Pair(first, other))
+        first = next((each for each in base if each.arm.key == other.arm.key), None)
+        arms = sum(each.runs[0].base_hash == other.runs[0].base_hash for each in others)
+        if first is None and len(base) == arms == 1:
+            first = base[0]
+        if first is not None:
+            refuse_unlike(first, other)
+            pairs.append(Pair(first, other))
     return pairs
 
 

@@ -6,7 +6,7 @@ what stands in several runs counts once.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -59,15 +59,14 @@ class Condition:
         return replace(self, evaluations=tuple(each for each in self.evaluations if each.item not in items))
 
 
-def read_conditions(runs: Sequence[Run], *, salvage: bool = False, without: Sequence[str] = ()) -> list[Condition]:
+def read_conditions(runs: Sequence[Run], *, salvage: bool = False) -> list[Condition]:
     """The conditions of runs, in the order in which they are first named.
 
     Args:
         salvage: read past damaged lines, with a note
-        without: items to leave out
 
     Raises:
-        RecordError: a record is damaged, or has no evaluations. ConfigError: an item to leave out is in none of them.
+        RecordError: a record is damaged, or has no evaluations.
     """
     found = conditions_of([read_part(run, salvage=salvage) for run in runs])
     if runs and not found:
@@ -75,8 +74,26 @@ def read_conditions(runs: Sequence[Run], *, salvage: bool = False, without: Sequ
             f"{runs[0].id} has no item with both an explanation and an answer",
             f"finish it first: labkit {runs[0].command} --resume {runs[0].path}",
         )
-    _check_items(without, {item for condition in found for item in condition.items})
-    return [condition.without(without) for condition in found] if without else found
+    return found
+
+
+def without_items(conditions: Sequence[Condition], items: Sequence[str]) -> list[Condition]:
+    """The conditions with some items left out; one that held no others is left out too.
+
+    Raises:
+        ConfigError: an item is in none of them, or nothing is left of any.
+    """
+    known = {item for condition in conditions for item in condition.items}
+    for item in items:
+        if item not in known:
+            guess = nearest(item, known)
+            hint = f"did you mean {guess!r}?" if guess else "labkit report --table dbdk_items lists them"
+            raise ConfigError(f"no run has an item {item!r}", hint)
+    rest = [condition.without(items) for condition in conditions] if items else list(conditions)
+    found = [condition for condition in rest if condition.evaluations]
+    if conditions and not found:
+        raise ConfigError(f"nothing is left without {', '.join(items)}", "leave fewer items out")
+    return found
 
 
 def conditions_of(parts: Sequence[Part]) -> list[Condition]:
@@ -85,14 +102,6 @@ def conditions_of(parts: Sequence[Part]) -> list[Condition]:
     for part in parts:
         groups.setdefault((part.run.base_hash, part.run.score_hash), []).append(part)
     return _named([condition for group in groups.values() for condition in _conditions(group) if condition.evaluations])
-
-
-def _check_items(items: Sequence[str], known: Collection[str]) -> None:
-    for item in items:
-        if item not in known:
-            guess = nearest(item, known)
-            hint = f"did you mean {guess!r}?" if guess else "labkit report --table dbdk_items lists them"
-            raise ConfigError(f"no run has an item {item!r}", hint)
 
 
 def _conditions(parts: Sequence[Part]) -> Iterator[Condition]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from labkit.errors import ConfigError, RecordError
+from labkit.errors import RecordError
 from labkit.record.run import Run
 from labkit.report.goodhart.comparison import Pair, comparison_rows, comparison_table, item_tests_table
 from labkit.report.goodhart.kinds import CATEGORY_KIND, COMPARISON_KIND, ITEM_TESTS_KIND, ITEMS_KIND, RATES_KIND
 from labkit.report.goodhart.pairing import difference_notes, paired_conditions
 from labkit.report.goodhart.rates import categories_table, conditions_table, items_table
-from labkit.report.goodhart.reading import Condition, read_conditions
+from labkit.report.goodhart.reading import Condition, read_conditions, without_items
 from labkit.report.goodhart.wording import comparison_notes
 from labkit.report.naming import unless_damaged
 from labkit.report.table import Table
@@ -38,15 +38,14 @@ def named_tables(
     Raises:
         RecordError: a record is damaged, or conditions cannot be compared. ConfigError: `without` names no item.
     """
-    every = read_conditions([*against, *runs], salvage=salvage, without=without)
-    if emptied := [condition.label for condition in every if not condition.evaluations]:
-        raise ConfigError(f"nothing is left of {', '.join(emptied)} without {', '.join(without)}", "leave fewer out")
+    every = without_items(read_conditions([*against, *runs], salvage=salvage), without)
     if against:
         _refuse_one_condition(every, runs, against)
     base, others = _split(every, against or runs[:1])
     tables = _own_tables(every, wants)
     if others and wants(COMPARISON_KIND, ITEM_TESTS_KIND):
-        tables += _comparisons(paired_conditions(base, others), wants)
+        pairs = paired_conditions(base, others)
+        tables += _comparisons(pairs, wants) if pairs else []
     for table in tables if without else ():
         table.notes.insert(0, f"without {', '.join(without)}")
     return tables
@@ -65,15 +64,11 @@ def grouped_tables(
         read_conditions([run], salvage=salvage)
         return run
 
-    groups: dict[str, list[Run]] = {}
-    for run in runs:
-        if unless_damaged(read, run, run.id, notes) is not None:
-            groups.setdefault(run.score_hash, []).append(run)
-    tables: list[Table] = []
-    for group in groups.values():
-        found = read_conditions(group, salvage=salvage, without=without)
-        tables += _own_tables([condition for condition in found if condition.evaluations], wants)
-    return tables
+    sound = [run for run in runs if unless_damaged(read, run, run.id, notes) is not None]
+    groups: dict[str, list[Condition]] = {}
+    for condition in without_items(read_conditions(sound, salvage=salvage), without):
+        groups.setdefault(condition.runs[0].score_hash, []).append(condition)
+    return [table for group in groups.values() for table in _own_tables(group, wants)]
 
 
 def _split(conditions: Sequence[Condition], first: Sequence[Run]) -> tuple[list[Condition], list[Condition]]:
