@@ -118,17 +118,26 @@ def arm_counts(arm: Arm, run_ids: Sequence[str], counts: pl.DataFrame) -> ArmCou
 
 def _counted(rows: pl.LazyFrame) -> pl.LazyFrame:
     scored, answered = pl.col("correct").is_not_null(), pl.col("error").is_null()
+    # Filters within an aggregation take twice as long as columns made before it.
+    prepared = rows.select(
+        *_PLACE,
+        "correct",
+        scored=scored,
+        cut=scored & (pl.col("finish_reason") == "length"),
+        answered=scored & answered,
+        tokens=pl.when(scored & answered).then(pl.col("num_tokens")),
+        position=pl.when(pl.col("correct")).then(pl.col("index")),
+        place=pl.when(scored).then(pl.col("index")),
+    )
+    totals = {"num_rollouts": "scored", "num_correct": "correct", "num_truncated": "cut", "num_answered": "answered"}
     return (
-        rows.group_by(_PLACE)
+        prepared.group_by(_PLACE)
         .agg(
             num_rows=pl.len().cast(pl.Int64),
-            num_rollouts=scored.sum().cast(pl.Int64),
-            num_correct=pl.col("correct").sum().cast(pl.Int64),
-            num_truncated=(scored & (pl.col("finish_reason") == "length")).sum().cast(pl.Int64),
-            num_answered=(scored & answered).sum().cast(pl.Int64),
-            num_tokens=pl.col("num_tokens").filter(scored & answered).sum().cast(pl.Int64),
-            first_correct=pl.col("index").filter(pl.col("correct")).min(),
-            last=pl.col("index").filter(scored).max().fill_null(-1),
+            **{name: pl.col(column).sum().cast(pl.Int64) for name, column in totals.items()},
+            num_tokens=pl.col("tokens").sum().cast(pl.Int64),
+            first_correct=pl.col("position").min(),
+            last=pl.col("place").max().fill_null(-1),
         )
         .sort(_PLACE)
     )
