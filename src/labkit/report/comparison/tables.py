@@ -44,11 +44,11 @@ def comparison_tables(
     sides = align(runs_a, runs_b, intersect=options.intersect, salvage=salvage).only(options.arms)
     compared = _compared_tables(sides, compared_ks(sides, ks), kinds or DEFAULT_KINDS)
     tables = [sweep_table(side, sides, ks) for side in sides.both] if not kinds or SWEEP_KIND in kinds else []
-    if compared:
-        said = list(sides.notes)
-        if not tables:  # what the sweep tables would have said, of runs that are not finished above all
-            said += [f"{side.name}: {note}" for side in sides.both for note in side.pool.notes]
-        compared[0].notes = [*compared[0].notes, *said]
+    said = list(sides.notes)
+    if not tables:  # what the sweep tables would have said, of runs that are not finished above all
+        said += [f"{side.name}: {note}" for side in sides.both for note in side.pool.notes]
+    for table in (compared or tables)[:1]:
+        table.notes = [*table.notes, *said]
     return [*tables, *compared]
 
 
