@@ -3,7 +3,8 @@ thousands of runs.
 
     python benchmarks/report.py [--num-rollouts 1000000] [--num-runs 5000] [--num-compared 10000000]
 
-Prints a line a command: median seconds of five cold processes, of which start-up (`--help`), and peak memory.
+Prints a line a command: median seconds of five cold processes, of which start-up (`--help`), seconds of processor time on
+all cores together, which say more on a busy machine, and peak memory.
 """
 
 from __future__ import annotations
@@ -140,23 +141,25 @@ def make_run(runs_dir: Path, ask: Ask, slug: str = "model") -> Run:
 
 def measure(name: str, arguments: list[str], runs_dir: Path) -> None:
     """Time a command in five fresh processes and print the median."""
-    starts, totals, peaks = [], [], []
+    starts, totals, peaks, busy = [], [], [], []
     for _ in range(5):
         starts.append(timed(["--help"])[0])
-        seconds, peak = timed([*arguments, "--runs-dir", str(runs_dir), "--json"])
+        seconds, peak, processor = timed([*arguments, "--runs-dir", str(runs_dir), "--json"])
         totals.append(seconds)
         peaks.append(peak)
+        busy.append(processor)
     line = {
         "command": name,
         "median_s": round(statistics.median(totals), 3),
         "startup_s": round(statistics.median(starts), 3),
+        "processor_s": round(statistics.median(busy), 3),
         "peak_mib": round(max(peaks) / 2**20),
     }
     print(json.dumps(line))
 
 
-def timed(arguments: list[str]) -> tuple[float, int]:
-    """Wall seconds and peak bytes of one labkit process."""
+def timed(arguments: list[str]) -> tuple[float, int, float]:
+    """Wall seconds, peak bytes and processor seconds of one labkit process."""
     began = time.perf_counter()
     code = "from labkit.cli.main import main; main()"
     process = subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.DEVNULL)
@@ -164,7 +167,7 @@ def timed(arguments: list[str]) -> tuple[float, int]:
     if status:
         raise SystemExit(f"labkit {' '.join(arguments)} failed")
     unit = 1 if sys.platform == "darwin" else 1024
-    return time.perf_counter() - began, usage.ru_maxrss * unit
+    return time.perf_counter() - began, usage.ru_maxrss * unit, usage.ru_utime + usage.ru_stime
 
 
 if __name__ == "__main__":
