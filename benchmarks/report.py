@@ -144,7 +144,7 @@ def measure(name: str, arguments: list[str], runs_dir: Path) -> None:
     starts, totals, peaks, busy = [], [], [], []
     for _ in range(5):
         starts.append(timed(["--help"])[0])
-        seconds, peak, processor = timed([*arguments, "--runs-dir", str(runs_dir), "--json"])
+        seconds, peak, processor = used([*arguments, "--runs-dir", str(runs_dir), "--json"])
         totals.append(seconds)
         peaks.append(peak)
         busy.append(processor)
@@ -158,7 +158,12 @@ def measure(name: str, arguments: list[str], runs_dir: Path) -> None:
     print(json.dumps(line))
 
 
-def timed(arguments: list[str]) -> tuple[float, int, float]:
+def timed(arguments: list[str]) -> tuple[float, int]:
+    """Wall seconds and peak bytes of one labkit process."""
+    return used(arguments)[:2]
+
+
+def used(arguments: list[str]) -> tuple[float, int, float]:
     """Wall seconds, peak bytes and processor seconds of one labkit process."""
     began = time.perf_counter()
     code = "from labkit.cli.main import main; main()"
