@@ -59,9 +59,10 @@ def best_table(sides: Sides, best: Sequence[Matched]) -> Table:
         why = f"the {first.size} prompts fall into one half, so none is left to measure on; more prompts are needed"
         return Table("best", title, _COLUMNS, [], [why], _EXPENDABLE)
     rows = adjusted([_row(sides, found, first) for found in best])
+    how = "; interval and p allow for the choice" if any(len(side.arms) > 1 for side in sides.both) else ""
     notes = [
         verdict(rows, "k"),
-        f"chosen on {num_first} prompts and measured on the other {first.size - num_first}, then the other way round; "
+        f"chosen on {num_first} prompts and measured on the other {first.size - num_first}, then the other way round{how}; "
         "two arms are named where the halves chose differently; flattering: the difference when all prompts choose and measure",
         f"p_holm: adjusted over {len(rows)} values of k",
     ]
@@ -87,10 +88,10 @@ def _row(sides: Sides, same: Matched, first: npt.NDArray[np.bool_]) -> dict[str,
 def _names(arms: Sequence[ArmCounts], chosen: tuple[int, int]) -> str:
     """One key, or both with what they share said once: `temperature=1 / 0.7`."""
     first, second = (arms[number].arm.key for number in chosen)
-    name = f"{first.partition('=')[0]}="
-    return (
-        first if first == second else f"{first} / {second.removeprefix(name) if ',' not in first + second else second}"
-    )
+    if first == second:
+        return first
+    shared = "" if "," in first + second else f"{first.partition('=')[0]}="
+    return f"{first} / {second.removeprefix(shared)}"
 
 
 def _num_rollouts(arms: Sequence[ArmCounts], chosen: tuple[int, int]) -> float:

@@ -41,14 +41,14 @@ def _last_of(rows: Sequence[Row], where: str) -> str:
 
 
 def difference_text(row: Row) -> str:
-    """`+0.070 [+0.02, +0.12], p = 0.003`, the p-value after Holm where there is one."""
+    """`+0.070 [+0.020, +0.120], p = 0.003`, the p-value after Holm where there is one."""
     ends = f"[{_of(row, 'difference_low'):+.3f}, {_of(row, 'difference_high'):+.3f}]"
     p = row.get("p_holm")
     return f"{_of(row, 'difference'):+.3f} {ends}, p = {float(p if p is not None else row['p'] or 0.0):.2g}"
 
 
 def _places(found: Sequence[Row], rows: Sequence[Row], where: str) -> str:
-    """`k = 1, 2 and 8 to 64`: neighbours among all rows as ranges."""
+    """`k = 1, 2, 8 to 64`: neighbours among all rows as ranges."""
     places = [number for number, row in enumerate(rows) if row in found]
     runs: list[list[int]] = []
     for place in places:
