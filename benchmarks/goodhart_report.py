@@ -39,7 +39,7 @@ def main() -> None:
 def measure(name: str, arguments: list[str], runs_dir: str) -> None:
     """Time a command in five fresh processes and print the median."""
     starts = [timed(["--help"])[0] for _ in range(5)]
-    seconds, peaks = zip(*(timed([*arguments, "--json", "--runs-dir", runs_dir]) for _ in range(5)), strict=True)
+    seconds, _, peaks = zip(*(timed([*arguments, "--json", "--runs-dir", runs_dir]) for _ in range(5)), strict=True)
     line = {
         "command": name,
         "median_s": round(statistics.median(seconds), 3),

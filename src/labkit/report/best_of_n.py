@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from labkit.report.pool import ArmCounts, Pool, ranking_column
+from labkit.report.counting import ArmCounts
+from labkit.report.pool import Pool, ranking_column
 from labkit.report.selection_notes import comparison_note, error_note, family_note
 from labkit.report.table import Cell, Table
 from labkit.rerank.candidate_arrays import Candidates
@@ -78,7 +79,7 @@ def best_of_n_table(pooled: Pool, ks: Sequence[int] = ()) -> Table | None:
     Args:
         ks: candidates drawn; none is every power of two up to the number of candidates, and that number
     """
-    arms = [_arm(pooled, counts, ks) for counts in pooled.arms if int(counts.num_rollouts.min()) >= 2]
+    arms = [_arm(pooled, counts, ks) for counts in pooled.arms if counts.least >= 2]
     arms = [arm for arm in arms if arm.ks]
     if not arms:
         return None
@@ -97,8 +98,8 @@ def best_of_n_table(pooled: Pool, ks: Sequence[int] = ()) -> Table | None:
 
 
 def _arm(pooled: Pool, counts: ArmCounts, ks: Sequence[int]) -> _Arm:
-    key, most = counts.arm.key, int(counts.num_rollouts.min())
-    scored = pooled.rollouts.filter((pl.col("arm") == key) & pl.col("correct").is_not_null())
+    key, most = counts.arm.key, counts.least
+    scored = pooled.rollouts(key).filter(pl.col("correct").is_not_null())
     shown = sorted({k for k in ks if k <= most} if ks else {*powers_of_two(most), most})
     return _Arm(key, _candidates(scored.sort("prompt", "index", "seed")), shown)
 
@@ -121,9 +122,9 @@ def _candidates(frame: pl.DataFrame) -> Candidates:
 def _common_rankings(pooled: Pool) -> tuple[list[Selector], list[str]]:
     """The rankings that every run of a pool has, and notes on them and on the others."""
     selectors, notes = [], []
-    for name in dict.fromkeys(name for rankings in pooled.rankings for name in rankings):
-        found = [rankings[name] for rankings in pooled.rankings if name in rankings]
-        if len(found) < len(pooled.rankings) or len({ranking.hash for ranking in found}) > 1:
+    for name in dict.fromkeys(name for part in pooled.parts for name in part.rankings):
+        found = [part.rankings[name] for part in pooled.parts if name in part.rankings]
+        if len(found) < len(pooled.parts) or len({ranking.hash for ranking in found}) > 1:
             notes.append(f"{name} is left out: it is not one and the same ranking in every run")
             continue
         selectors.append(ranked(name, f"{name} (ranking)" if name in _OWN else name))

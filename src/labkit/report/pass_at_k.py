@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from labkit.errors import ConfigError
 from labkit.record.run import Run
+from labkit.report.counting import ArmCounts
 from labkit.report.naming import config_value
-from labkit.report.pool import ArmCounts, Pool, pool, read_part, refuse_unlike
+from labkit.report.pool import Pool, pool, read_part, refuse_unlike
 from labkit.report.table import Cell, Table
 from labkit.stats import Rate, pass_at_k_rates, powers_of_two, wilson_mean
 
@@ -57,7 +58,7 @@ def pool_table(pooled: Pool, ks: Sequence[int] = ()) -> Table:
 
 
 def _row(counts: ArmCounts, ks: Sequence[int]) -> dict[str, Cell]:
-    least = int(counts.num_rollouts.min())
+    least = counts.least
     rates = pass_at_k_rates(counts.num_rollouts, counts.num_correct, [k for k in ks if k <= least])
     truncated = counts.num_truncated / counts.num_rollouts  # (P,)
     cells: dict[str, Cell] = {

@@ -1,4 +1,5 @@
-"""The tables of kind `pass_at_k` of many runs: merged where somebody named them, else grouped by what can be merged."""
+"""The tables of many runs that have pass@k: merged where somebody named them, else grouped by what can be merged, or one
+side against another."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from collections.abc import Sequence
 
 from labkit.errors import RecordError
 from labkit.record.run import Run
+from labkit.report.comparison.kinds import SWEEP_KIND, ComparisonOptions
 from labkit.report.naming import unless_damaged
 from labkit.report.pass_at_k import check_ks, pool_table
 from labkit.report.pool import Part, Pool, pool, read_part, refuse_unlike
@@ -26,13 +28,31 @@ def merged_tables(
     Raises:
         RecordError: a run has no rollouts, is damaged, or does not fit the others. ConfigError: a k is too large.
     """
-    for run in runs:
-        if not _has_rollouts(run):
-            raise RecordError(f"{run.id}, made by labkit {run.command}, has no rollouts", f"labkit runs show {run.id}")
+    _refuse_without_rollouts(runs)
     refuse_unlike(runs)
     pooled = pool([_read(run, kinds, salvage) for run in runs])
     check_ks(ks, [pooled])
     return _tables(pooled, ks, kinds)
+
+
+def compared_tables(
+    runs_a: Sequence[Run],
+    runs_b: Sequence[Run],
+    options: ComparisonOptions,
+    *,
+    ks: Sequence[int],
+    kinds: Sequence[str],
+    salvage: bool,
+) -> list[Table]:
+    """The tables of two sides; see `comparison_tables`.
+
+    Raises:
+        RecordError, ConfigError: as `comparison_tables`, or a run has no rollouts.
+    """
+    _refuse_without_rollouts([*runs_a, *runs_b])
+    from labkit.report.comparison.tables import comparison_tables
+
+    return comparison_tables(runs_a, runs_b, options, ks=ks, kinds=kinds, salvage=salvage)
 
 
 def grouped_tables(
@@ -70,7 +90,7 @@ def _wanted(run: Run, kind: str, kinds: Sequence[str]) -> bool:
 
 
 def _tables(pooled: Pool, ks: Sequence[int], kinds: Sequence[str]) -> list[Table]:
-    tables = [pool_table(pooled, ks)] if not kinds or "pass_at_k" in kinds else []
+    tables = [pool_table(pooled, ks)] if not kinds or SWEEP_KIND in kinds else []
     if _wanted(pooled.runs[0], BEST_OF_N_KIND, kinds):
         from labkit.report.best_of_n import best_of_n_table
 
@@ -80,6 +100,12 @@ def _tables(pooled: Pool, ks: Sequence[int], kinds: Sequence[str]) -> list[Table
 
         tables.append(rules_table(pooled))
     return tables
+
+
+def _refuse_without_rollouts(runs: Sequence[Run]) -> None:
+    for run in runs:
+        if not _has_rollouts(run):
+            raise RecordError(f"{run.id}, made by labkit {run.command}, has no rollouts", f"labkit runs show {run.id}")
 
 
 def _has_rollouts(run: Run) -> bool:

@@ -13,17 +13,17 @@ from typing import Any
 import polars as pl
 
 from labkit.errors import RecordError
-from labkit.record.frames import read_scored
+from labkit.record.frames import SCORED_COLUMNS, scan_scored
 from labkit.record.run import Ask, Run, Status
+from labkit.report.counting import ArmCounts
 from labkit.report.naming import config_value
 from labkit.report.pass_at_k import pool_table
-from labkit.report.pool import ArmCounts, Part, part_of, pool, without_repeats
+from labkit.report.pool import Part, part_of, pool
 from labkit.report.table import Cell
 
 RUN = "run"
 """The column that says which of the runs a rollout is of, by its place among them."""
 
-_COLUMNS = ("seed", "finish_reason", "num_tokens", "error", "text")
 _HASHES = {"model", "tokenizer", "chat_template", "data", "golds"}
 """Components of a base or score that name nothing a reader would know."""
 
@@ -88,11 +88,11 @@ def read_explored(runs: Sequence[Run], *, intersect: bool = False, salvage: bool
     parts = [_part(run, number, salvage) for number, run in enumerate(runs)]
     names = group_names(runs)
     facts = [
-        RunFacts(part.run, name, part.status, part.frame.height, part.ask.num_rollouts)
+        RunFacts(part.run, name, part.status, part.num_rows, part.ask.num_rollouts)
         for part, name in zip(parts, names, strict=True)
     ]
     notes = _prompt_notes(runs, lines, ids)
-    kept = [replace(_only(part, ids), warnings=part.warnings) for part in parts]
+    kept = [_only(part, ids) for part in parts]
     groups = []
     for name in dict.fromkeys(names):
         members = [part for part, of in zip(kept, names, strict=True) if of == name]
@@ -138,7 +138,7 @@ def group_names(runs: Sequence[Run]) -> list[str]:
 def _told_apart(model: str, runs: Sequence[Run]) -> list[str]:
     if len(runs) == 1:
         return [model]
-    components = [{**run.manifest["base"], **run.manifest["score"]} for run in runs]
+    components = [{**run.manifest["base"], **run.score} for run in runs]
     keys = [key for key in dict.fromkeys(key for each in components for key in each) if key not in _HASHES]
     differing = [key for key in keys if len({str(each.get(key)) for each in components}) > 1]
     names = [f"{model} ({', '.join(f'{key} {each.get(key)}' for key in differing)})" for each in components]
@@ -173,31 +173,33 @@ def _asked_lines(run: Run) -> dict[str, Line]:
 
 
 def _part(run: Run, number: int, salvage: bool) -> Part:
-    part = part_of(run, read_scored(run, columns=_COLUMNS, salvage=salvage))
-    return replace(part, frame=part.frame.with_columns(pl.lit(number, pl.Int64).alias(RUN)))
+    scan = scan_scored(run, columns=[*SCORED_COLUMNS, "text"], salvage=salvage)
+    rows = scan.rows.with_columns(pl.lit(number, pl.Int64).alias(RUN))
+    return part_of(run, replace(scan, rows=rows))
 
 
 def _only(part: Part, ids: Sequence[str]) -> Part:
     """The part without other prompts, as if they had not been asked for."""
-    frame = part.frame.filter(pl.col("prompt").is_in(ids))
-    return replace(part, frame=frame, ask=Ask(len(ids), part.ask.arms))
+    asked = pl.col("prompt").is_in(ids)
+    scan = replace(part.scan, rows=part.scan.rows.filter(asked))
+    return replace(part, scan=scan, counts=part.counts.filter(asked), ask=Ask(len(ids), part.ask.arms))
 
 
 def _group(name: str, parts: Sequence[Part]) -> tuple[Group, list[str]]:
-    rollouts = parts[0].frame if len(parts) == 1 else without_repeats([part.frame for part in parts])
-    pooled = pool([replace(part, frame=part.frame.drop("text", RUN)) for part in parts])
+    pooled = pool(parts)
     table = pool_table(pooled)
     ks = [int(column.removeprefix("pass@")) for column in table.columns if column[5:].isdecimal()]
-    notes = list(pooled.notes)
-    there = {counts.arm.key for counts in pooled.arms}
-    absent = [arm.key for part in parts for arm, _ in part.ask.arms if arm.key not in there]
-    notes += [f"{key} has no rollouts with a verdict yet" for key in dict.fromkeys(absent)]
-    notes += [f"{part.run.id} recorded no texts" for part in parts if not _has_text(part.frame)]
-    return Group(name, rollouts.filter(pl.col("arm").is_in(list(there))), pooled.arms, table.rows, ks), notes
+    there = [counts.arm.key for counts in pooled.arms]
+    notes = [*pooled.notes, *(f"{key} has no rollouts with a verdict yet" for key in pooled.without_rollouts)]
+    notes += [f"{part.run.id} recorded no texts" for part in parts if not _has_text(part)]
+    rollouts = pooled.rollouts().filter(pl.col("arm").is_in(there))
+    return Group(name, rollouts, pooled.arms, table.rows, ks), notes
 
 
-def _has_text(frame: pl.DataFrame) -> bool:
-    return frame.is_empty() or bool((frame["text"].fill_null("") != "").any())
+def _has_text(part: Part) -> bool:
+    """Whether some rollout says something, where there are any."""
+    found = part.scan.collect(part.scan.rows.select(num_rows=pl.len(), has=(pl.col("text") != "").any()))
+    return not found["num_rows"].item() or bool(found["has"].item())
 
 
 def _prompt_notes(runs: Sequence[Run], lines: Sequence[Mapping[str, Line]], ids: Sequence[str]) -> list[str]:
