@@ -51,7 +51,7 @@ def test_parquet_is_counted_as_lines_are(tmp_path):
     lines = read_scored(run).frame.sort("arm", "prompt", "index")
     compact(run)
     assert read_part(run).counts.equals(before)
-    assert read_part(run).frame.sort("arm", "prompt", "index").equals(lines)
+    assert read_part(run).scan.read().sort("arm", "prompt", "index").equals(lines)
 
 
 def test_rollouts_made_after_compaction_are_counted_too(tmp_path):
