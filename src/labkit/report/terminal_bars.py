@@ -1,0 +1,136 @@
+"""Bars, stacks and strips in the terminal, of block characters: they read without colour too."""
+
+from __future__ import annotations
+
+import math
+import string
+from collections.abc import Sequence
+
+from rich.style import Style
+from rich.text import Text
+
+from labkit.report.colours import part_colours, text_colour
+from labkit.report.figures import Bar, BarGroup, Bars, Stacks, Strip, StripPart, means_of_neighbours
+from labkit.report.terminal_words import FAMILY_STYLES, heading, in_columns
+
+_LEAST_BAR = 12
+_LEAST_GROUP = 58
+"""Columns that a group of bars needs to stand beside another."""
+_MOST_LINES = 4
+"""Lines of a stretch of a strip; where there are more prompts, a column is the mean of several."""
+_LEVELS = "·▁▂▃▄▅▆▇█"
+
+
+def drawn_bars(bars: Bars, width: int) -> Text:
+    """A line a bar: full blocks up to the lower end of the interval, dense to the value, light to the upper end."""
+    num_beside = max(min(width // _LEAST_GROUP, len(bars.groups)), 1) if bars.is_beside else 1
+    room = (width - 3 * (num_beside - 1)) // num_beside
+    blocks = [_group_lines(group, bars.upper, room, bars) for group in bars.groups]
+    lines = heading(bars.title, bars.subtitle, width)
+    for start in range(0, len(blocks), num_beside):
+        lines += _beside(blocks[start : start + num_beside], room)
+    has_intervals = any(bar.low is not None for group in bars.groups for bar in group.bars)
+    key = f"{bars.value_label}, 0 to {bars.upper:g}" + "; █▓ up to the value, ▓░ its interval" * has_intervals
+    return Text("\n").join([*lines, Text(key, style="dim")])
+
+
+def _group_lines(group: BarGroup, upper: float, width: int, bars: Bars) -> list[Text]:
+    every = [bar for each in bars.groups for bar in each.bars]
+    label_width = max(len(bar.label) for bar in every)
+    text_width = max(len(_words(bar)) for bar in every)
+    room = max(width - label_width - text_width - 4, _LEAST_BAR)
+    lines = [Text(group.title, style="bold")] if group.title else []
+    for bar in group.bars:
+        style = FAMILY_STYLES.get(bar.tone.family, "")
+        blocks = (_blocks(bar, upper, room).ljust(room), style)
+        lines.append(Text.assemble("  ", bar.label.ljust(label_width), " ", blocks, " ", _words(bar)))
+    return lines
+
+
+def _words(bar: Bar) -> str:
+    return f"{bar.text}  {bar.note}" if bar.note else bar.text
+
+
+def _blocks(bar: Bar, upper: float, room: int) -> str:
+    if bar.value is None:
+        return ""
+    low, high = (bar.value if end is None else end for end in (bar.low, bar.high))
+    cells = ""
+    for cell in range(room):
+        at = (cell + 0.5) / room * upper
+        cells += "█" if at < low else "▓" if at < bar.value else "░" if at < high else ""
+    return cells or ("▏" if bar.value > 0 else "")
+
+
+def _beside(blocks: Sequence[list[Text]], width: int) -> list[Text]:
+    """Blocks of lines beside each other."""
+    lines = []
+    for number in range(max(map(len, blocks))):
+        parts = [block[number].copy() if number < len(block) else Text() for block in blocks]
+        for part in parts[:-1]:
+            part.pad_right(max(width + 3 - part.cell_len, 0))
+        lines.append(Text.assemble(*parts))
+    return lines
+
+
+def drawn_stacks(stacks: Stacks, width: int) -> Text:
+    """A line a row, as long as its parts together: of each its letter (seen without colour only) and its count."""
+    label_width = max(map(len, stacks.row_labels), default=0)
+    most = max((sum(counts) for counts in stacks.counts), default=0)
+    colours = part_colours(len(stacks.part_names))
+    room = max(width - label_width - 1, _LEAST_BAR)
+    lines = heading(stacks.title, stacks.subtitle, width)
+    for label, counts in zip(stacks.row_labels, stacks.counts, strict=True):
+        line = Text(label.ljust(label_width) + " ")
+        sizes = _shares(counts, round(room * sum(counts) / most) if most else 0)
+        for part, (count, size) in enumerate(zip(counts, sizes, strict=True)):
+            line.append_text(_part(string.ascii_lowercase[part], str(count), size, colours[part]))
+        lines.append(line)
+    entries = [
+        Text.assemble((f" {letter} ", Style(color=text_colour(colour), bgcolor=colour)), f" {name}")
+        for letter, colour, name in zip(string.ascii_lowercase, colours, stacks.part_names, strict=False)
+    ]
+    key = Text(f"{stacks.part_label}; the numbers in the bars are {stacks.count_label}", style="dim")
+    return Text("\n").join([*lines, key, in_columns(entries, width)])
+
+
+def _shares(counts: Sequence[int], room: int) -> list[int]:
+    """Columns of each part, which sum to `room`; a part that has something has one at least."""
+    total = sum(counts)
+    exact = [count * room / total if total else 0.0 for count in counts]
+    sizes = [max(math.floor(size), 1) if count else 0 for size, count in zip(exact, counts, strict=True)]
+    while sum(sizes) < room:
+        sizes[max(range(len(sizes)), key=lambda part: exact[part] - sizes[part])] += 1
+    while sum(sizes) > max(room, sum(map(bool, counts))):
+        sizes[max(range(len(sizes)), key=lambda part: (sizes[part] > 1, sizes[part] - exact[part]))] -= 1
+    return sizes
+
+
+def _part(letter: str, count: str, size: int, colour: str) -> Text:
+    shown = count if len(count) <= size - (size > 2) else ""
+    left = (size - len(shown)) // 2
+    # Letters in the colour of their ground: there where the terminal shows no colours, and no noise where it does.
+    hidden, plain = Style(color=colour, bgcolor=colour), Style(color=text_colour(colour), bgcolor=colour)
+    return Text.assemble((letter * left, hidden), (shown, plain), (letter * (size - len(shown) - left), hidden))
+
+
+def drawn_strip(strip: Strip, width: int) -> Text:
+    """Two lines of columns for each stretch, one column a prompt, as high as the share."""
+    lines = heading(strip.title, strip.subtitle, width)
+    for part in strip.parts:
+        lines += _stretch(part, strip.item_label, width)
+    key = f"A: {strip.above_label}; B: {strip.below_label}; · is 0 and █ is 1"
+    return Text("\n").join([*lines, Text(key, style="dim")])
+
+
+def _stretch(part: StripPart, item_label: str, width: int) -> list[Text]:
+    room = width - 4
+    each = -(-len(part.above) // (room * _MOST_LINES))
+    words = f", a column the mean of {each}" if each > 1 else ""
+    lines = [Text(f"{part.label}: {len(part.above)} {item_label}{words}", style="bold")]
+    above, below = means_of_neighbours(part.above, each), means_of_neighbours(part.below, each)
+    for start in range(0, len(above), room):
+        for letter, family, values in (("A", "a", above), ("B", "b", below)):
+            columns = "".join(_LEVELS[math.ceil(value * 8 - 1e-9)] for value in values[start : start + room])
+            lines.append(Text.assemble(f"  {letter} ", (columns, FAMILY_STYLES["a" if family == "a" else "b"])))
+    return lines

@@ -1,0 +1,40 @@
+"""What stands around a figure in the terminal: its heading, and entries of a legend in columns."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from labkit.report.colours import Family
+
+_INDENT = 5
+_GAP = 3
+
+FAMILY_STYLES: dict[Family, str] = {
+    "temperature": "color(3)",
+    "a": "color(3)",
+    "perturbation": "color(6)",
+    "b": "color(6)",
+    "both": "color(2)",
+}
+"""Colours of the terminal's own palette, which read on light and dark; what has none here has the text's."""
+
+
+def heading(title: str, subtitle: str, width: int) -> list[Text]:
+    """The title on one line, however long it is, and the subtitle in lines that fit."""
+    return [Text(title, style="bold"), *(Text(line, style="dim") for line in textwrap.wrap(subtitle, width))]
+
+
+def in_columns(entries: Sequence[Text], width: int) -> Text:
+    """Entries in as many columns as fit, in their order from left to right."""
+    longest = max((entry.cell_len for entry in entries), default=0)
+    per_line = max((width - _INDENT + _GAP) // (longest + _GAP), 1)
+    lines = []
+    for start in range(0, len(entries), per_line):
+        row = [entry.copy() for entry in entries[start : start + per_line]]
+        for entry in row[:-1]:
+            entry.pad_right(longest + _GAP - entry.cell_len)
+        lines.append(Text.assemble(" " * _INDENT, *row))
+    return Text("\n").join(lines)
