@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from labkit.cli import plot_sweeps
+from labkit.cli import plot_comparisons, plot_sweeps
 from labkit.cli.plot_output import Json, Out, Width, check_out, show
 from labkit.cli.report import (
     DEFAULT_RUNS_DIR,
@@ -35,6 +35,7 @@ Without names it is about every training.
 def register(app: typer.Typer) -> None:
     plots = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
     plot_sweeps.register(plots)
+    plot_comparisons.register(plots)
     plots.command("heatmap", help=HEATMAP_HELP)(_heatmap)
     plots.command("training", help=TRAINING_HELP)(_training)
     app.add_typer(plots, name="plot", help="Draw what runs found.")

@@ -47,7 +47,7 @@ def _group_chart(group: BarGroup, bars: Bars, width: int, *, has_names: bool) ->
             **{"name": bar.label, "value": bar.value, "low": bar.low, "high": bar.high, "colour": bar.tone.colour},
             **{"fill": "#ffffff" if bar.is_hollow else bar.tone.colour},
             "end": max(end for end in (bar.value, bar.high, 0.0) if end is not None),
-            "text": "  ".join(filter(None, [bar.text.split(" [")[0], bar.note])),
+            "text": ", ".join(filter(None, [bar.text.split(" [")[0], bar.note])),
         }
         for bar in group.bars
     ]
@@ -124,7 +124,7 @@ def strip_chart(strip: Strip) -> Any:
     width = max((column["end"] for column in columns), default=1)
     scale = alt.Scale(domain=names, range=[Tone("a").colour, Tone("b").colour])
     legend = alt.Legend(title=None, orient="bottom", symbolType="square", direction="vertical")
-    y_axis = alt.Axis(values=[-1, -0.5, 0, 0.5, 1], labelExpr="format(abs(datum.value), '~g')")
+    y_axis = alt.Axis(values=[-1, -0.5, 0, 0.5, 1], labelExpr="format(abs(datum.value), '~g')", grid=False)
     y = alt.Y("value:Q", title="share correct", scale=alt.Scale(domain=[-1, 1]), axis=y_axis)
     x = alt.X("start:Q", axis=None, scale=alt.Scale(domain=[0, width], nice=False))
     data = alt.InlineData(values=columns)

@@ -94,8 +94,9 @@ def _y_of(figure: Figure) -> altair.Y:
 
     kind: dict[str, Any] = {"type": "log"} if figure.is_log else {}
     scale = alt.Scale(domain=[figure.y_lower, figure.y_upper], nice=False, **kind)
-    heights: dict[str, Any] = {"values": figure.y_ticks, "format": "~g"} if figure.is_log else {"tickCount": 5}
-    return alt.Y("y:Q", title=figure.y_label or None, scale=scale, axis=alt.Axis(**heights, minExtent=52))
+    extra: dict[str, Any] = {"format": "~g"} if figure.is_log else {}
+    axis = alt.Axis(values=figure.y_ticks, minExtent=52, **extra)
+    return alt.Y("y:Q", title=figure.y_label or None, scale=scale, axis=axis)
 
 
 def _ends(figure: Figure) -> list[float]:

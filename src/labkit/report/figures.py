@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from labkit.report.colours import ScaleName, Tone
 
-_NUM_SPACES = 5
-"""Between the ticks of a linear axis."""
+_NUM_SPACES = (5, 4, 6, 3)
+"""Between the ticks of a linear axis: the first that makes them round, else the first."""
 _FEW_POWERS = 4
 """Powers of ten on a logarithmic axis that leaves room for ticks between them."""
 _MANY_POWERS = 8
@@ -64,10 +64,11 @@ class Figure:
 
     @property
     def y_ticks(self) -> list[float]:
-        """Positions of the y axis: six at equal distances, or 1, 2 and 5 times the powers of ten of a logarithmic one."""
+        """Positions of the y axis: some at equal distances, or 1, 2 and 5 times the powers of ten of a logarithmic one."""
         if not self.is_log:
             height = self.y_upper - self.y_lower
-            return [self.y_lower + height * step / _NUM_SPACES for step in range(_NUM_SPACES + 1)]
+            number = next((n for n in _NUM_SPACES if _is_round(height / n, self.y_lower)), _NUM_SPACES[0])
+            return [self.y_lower + height * step / number for step in range(number + 1)]
         lowest, highest = math.floor(math.log10(self.y_lower)), math.ceil(math.log10(self.y_upper))
         powers = range(lowest, highest + 1, 1 + (highest - lowest) // _MANY_POWERS)
         factors = (1, 2, 5) if len(powers) <= _FEW_POWERS else (1,)
@@ -230,7 +231,17 @@ Drawable = Figure | Heatmap | Bars | Stacks | Scatter | Strip
 
 def upper_tenth(highest: float) -> float:
     """Where an axis of rates ends: at the next tenth. On a fixed axis to 1 the curves of a hard task would lie on the floor."""
-    return max(math.ceil(round(highest * 10, 9)), 1) / 10
+    tenths = max(math.ceil(round(highest * 10, 9)), 1)
+    return min(tenths + (tenths in (7, 9)), 10) / 10  # seven or nine steps are too many, and fewer are not round
+
+
+def _is_round(spacing: float, start: float) -> bool:
+    """Whether it is 1, 2 or 5 times a power of ten, and meets 0 from the start."""
+    if not spacing > 0:
+        return False
+    mantissa = spacing / 10.0 ** math.floor(math.log10(spacing) + 1e-9)
+    meets = abs(start / spacing - round(start / spacing)) < 1e-6
+    return meets and any(abs(mantissa - factor) < 1e-6 for factor in (1, 2, 5))
 
 
 def means_of_neighbours(values: Sequence[float], each: int) -> list[float]:

@@ -13,9 +13,10 @@ import numpy as np
 
 from labkit.errors import ConfigError
 from labkit.report.colours import Family, Tone
+from labkit.report.counting import ArmCounts
 from labkit.report.figures import Bar, BarGroup, Bars, Figure, Point, Scatter, Series, Stacks, upper_tenth
 from labkit.report.pass_at_k import subject
-from labkit.report.pool import ArmCounts, Pool
+from labkit.report.pool import Pool
 from labkit.report.table import Cell, Table, cell_text
 from labkit.stats import wilson, wilson_mean
 

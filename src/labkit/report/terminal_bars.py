@@ -11,7 +11,7 @@ from rich.text import Text
 
 from labkit.report.colours import part_colours, text_colour
 from labkit.report.figures import Bar, BarGroup, Bars, Stacks, Strip, StripPart, means_of_neighbours
-from labkit.report.terminal_words import FAMILY_STYLES, heading, in_columns
+from labkit.report.terminal_words import family_style, heading, in_columns
 
 _LEAST_BAR = 12
 _LEAST_GROUP = 58
@@ -41,7 +41,7 @@ def _group_lines(group: BarGroup, upper: float, width: int, bars: Bars) -> list[
     room = max(width - label_width - text_width - 4, _LEAST_BAR)
     lines = [Text(group.title, style="bold")] if group.title else []
     for bar in group.bars:
-        style = FAMILY_STYLES.get(bar.tone.family, "")
+        style = family_style(bar.tone.family)
         blocks = (_blocks(bar, upper, room).ljust(room), style)
         lines.append(Text.assemble("  ", bar.label.ljust(label_width), " ", blocks, " ", _words(bar)))
     return lines
@@ -117,20 +117,22 @@ def _part(letter: str, count: str, size: int, colour: str) -> Text:
 def drawn_strip(strip: Strip, width: int) -> Text:
     """Two lines of columns for each stretch, one column a prompt, as high as the share."""
     lines = heading(strip.title, strip.subtitle, width)
+    total = sum(len(part.above) for part in strip.parts)
     for part in strip.parts:
-        lines += _stretch(part, strip.item_label, width)
-    key = f"A: {strip.above_label}; B: {strip.below_label}; · is 0 and █ is 1"
+        lines += _stretch(part, strip.item_label, total, width)
+    key = f"{strip.above_label}; {strip.below_label}; · is 0 and █ is 1"
     return Text("\n").join([*lines, Text(key, style="dim")])
 
 
-def _stretch(part: StripPart, item_label: str, width: int) -> list[Text]:
+def _stretch(part: StripPart, item_label: str, total: int, width: int) -> list[Text]:
     room = width - 4
     each = -(-len(part.above) // (room * _MOST_LINES))
     words = f", a column the mean of {each}" if each > 1 else ""
-    lines = [Text(f"{part.label}: {len(part.above)} {item_label}{words}", style="bold")]
+    lines = [Text(f"{part.label}: {len(part.above)} of {total} {item_label}{words}", style="bold")]
     above, below = means_of_neighbours(part.above, each), means_of_neighbours(part.below, each)
     for start in range(0, len(above), room):
-        for letter, family, values in (("A", "a", above), ("B", "b", below)):
+        stretches = (("A", family_style("a"), above), ("B", family_style("b"), below))
+        for letter, style, values in stretches:
             columns = "".join(_LEVELS[math.ceil(value * 8 - 1e-9)] for value in values[start : start + room])
-            lines.append(Text.assemble(f"  {letter} ", (columns, FAMILY_STYLES["a" if family == "a" else "b"])))
+            lines.append(Text.assemble(f"  {letter} ", (columns, style)))
     return lines

@@ -17,7 +17,7 @@ import plotext
 from rich.text import Text
 
 from labkit.report.figures import Figure, Scatter, Series
-from labkit.report.terminal_words import heading, in_columns
+from labkit.report.terminal_words import FAMILY_COLOURS, heading, in_columns
 
 _HEIGHT = 20
 _MOST_LETTERS = 12
@@ -49,15 +49,16 @@ def drawn_curves(figure: Figure, width: int, height: int = _HEIGHT) -> Text:
     banded = [(index, series) for index, series in numbered if series.lows and not series.is_level]
     shaded = len(banded) <= _MOST_BANDS
     columns = _columns(figure, across, width - _MARGIN)
+    fine = _columns(figure, across, 2 * (width - _MARGIN))
     for index, series in banded if shaded else ():
-        _draw_band(plot, series, index, columns, across, up, (up(figure.y_upper) - up(figure.y_lower)) / height / 2)
+        _draw_band(plot, series, index, fine, across, up, (up(figure.y_upper) - up(figure.y_lower)) / height / 2)
     for index, series in numbered:
         _draw_curve(plot, series, index, columns, across, up)
     # Letters over all lines: curves stay apart without colour too.
     for index, series in numbered:
         xs = [columns[0], columns[-1]] if series.is_level else _some(list(map(across, series.xs)))
         ys = [up(series.ys[0])] * 2 if series.is_level else _some(list(map(up, series.ys)))
-        plot.draw(plot.signal(xs, ys, marker=plotext.marker(_letter(index), pixel=_colour(index))))
+        plot.draw(plot.signal(xs, ys, marker=_marker(_letter(index), index, series)))
     ticks = figure.y_ticks
     _label_axes(
         plot,
@@ -68,7 +69,7 @@ def drawn_curves(figure: Figure, width: int, height: int = _HEIGHT) -> Text:
     # The title stands above the plot, where a long one is whole.
     curves = Text.from_ansi(plot.build().string().rstrip("\n"))
     entries = [
-        (_letter(index), _colour(index), series.label + _last_interval(figure, series, shaded))
+        (_letter(index), _colour(index, series), series.label + _last_interval(figure, series, shaded))
         for index, series in numbered
     ]
     how = f"{'dotted areas' if shaded else 'in brackets'}: {figure.interval_label}" if figure.interval_label else ""
@@ -145,24 +146,26 @@ def _draw_band(
             dots += [(x, low + spacing * step) for step in range(int((high - low) / spacing) + 1)]
     if dots:
         plot.draw(
-            plot.signal([x for x, _ in dots], [y for _, y in dots], marker=_marker("·" if index % 2 else ":", index))
+            plot.signal(
+                [x for x, _ in dots], [y for _, y in dots], marker=_marker("·" if index % 2 else ":", index, series)
+            )
         )
 
 
 def _draw_curve(plot: Any, series: Series, index: int, columns: Sequence[float], across: Scale, up: Scale) -> None:
     if series.is_level:
         heights = [up(series.ys[0])] * len(columns[::2])
-        plot.draw(plot.signal(list(columns[::2]), heights, marker=_marker("-", index)))
+        plot.draw(plot.signal(list(columns[::2]), heights, marker=_marker("-", index, series)))
         return
     xs, ys = list(map(across, series.xs)), list(map(up, series.ys))
     if not series.is_dashed:
-        plot.draw(plot.signal(xs, ys, marker=_marker("hd", index)).lines(True))
+        plot.draw(plot.signal(xs, ys, marker=_marker("hd", index, series)).lines(True))
         return
     for start in range(0, len(columns), 2 * _DASH):
         dash = [x for x in columns[start : start + _DASH] if xs[0] <= x <= xs[-1]]
         if dash:
             heights = [_between(xs, ys, x) for x in dash]
-            plot.draw(plot.signal(dash, heights, marker=_marker("hd", index)).lines(True))
+            plot.draw(plot.signal(dash, heights, marker=_marker("hd", index, series)).lines(True))
 
 
 def _between(xs: Sequence[float], ys: Sequence[float], x: float) -> float:
@@ -199,13 +202,16 @@ def _some(points: Sequence[float]) -> list[float]:
     return [points[(len(points) - 1) * number // (_MOST_LETTERS - 1)] for number in range(_MOST_LETTERS)]
 
 
-def _marker(symbol: str, index: int) -> Any:
-    return plotext.marker(symbol, pixel=_colour(index))
+def _marker(symbol: str, index: int, series: Series) -> Any:
+    return plotext.marker(symbol, pixel=_colour(index, series))
 
 
 def _letter(index: int) -> str:
     return string.ascii_letters[index % len(string.ascii_letters)]
 
 
-def _colour(index: int) -> int:
+def _colour(index: int, series: Series | None = None) -> int:
+    """The colour of a side, which is the same in every figure, else one by number."""
+    if series is not None and series.tone is not None and series.tone.family in ("a", "b", "both"):
+        return FAMILY_COLOURS[series.tone.family]
     return _COLOURS[index % len(_COLOURS)]

@@ -12,19 +12,22 @@ from labkit.report.colours import Family
 _INDENT = 5
 _GAP = 3
 
-FAMILY_STYLES: dict[Family, str] = {
-    "temperature": "color(3)",
-    "a": "color(3)",
-    "perturbation": "color(6)",
-    "b": "color(6)",
-    "both": "color(2)",
-}
+FAMILY_COLOURS: dict[Family, int] = {"temperature": 3, "a": 3, "perturbation": 6, "b": 6, "both": 2}
 """Colours of the terminal's own palette, which read on light and dark; what has none here has the text's."""
 
 
 def heading(title: str, subtitle: str, width: int) -> list[Text]:
-    """The title on one line, however long it is, and the subtitle in lines that fit."""
-    return [Text(title, style="bold"), *(Text(line, style="dim") for line in textwrap.wrap(subtitle, width))]
+    """Title and subtitle in lines that fit; names are never broken."""
+    return [
+        Text(line, style=style)
+        for text, style in ((title, "bold"), (subtitle, "dim"))
+        for line in textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+    ]
+
+
+def family_style(family: Family) -> str:
+    """As rich has it."""
+    return f"color({FAMILY_COLOURS[family]})" if family in FAMILY_COLOURS else ""
 
 
 def in_columns(entries: Sequence[Text], width: int) -> Text:
