@@ -31,7 +31,8 @@ def _curve_rows(figure: Figure) -> tuple[list[dict[str, Cell]], Sequence[str]]:
     x, y = figure.x_label.split(" (")[0], figure.y_label or "value"
     rows: list[dict[str, Cell]] = []
     for series in figure.series:
-        for place, (at, value) in enumerate(zip(series.xs, series.ys, strict=True)):
+        xs: Sequence[float | None] = series.xs or [None] * len(series.ys)
+        for place, (at, value) in enumerate(zip(xs, series.ys, strict=True)):
             ends = {f"{y}_low": series.lows[place], f"{y}_high": series.highs[place]} if series.lows else {}
             rows.append({"curve": series.label, x: at, y: value, **ends})
     has_ends = any(series.lows for series in figure.series)

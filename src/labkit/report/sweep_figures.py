@@ -172,7 +172,7 @@ def _curve(row: Row, ks: Sequence[int], number: int, tone: Tone) -> Series:
 
 def _pass_at_k_subtitle(rows: Sequence[Row], levels: Sequence[Row]) -> str:
     arms = ", ".join(f"{row['arm']} {_number(row['pass@1']):.3f}" for row in levels)
-    return _counts_text(rows) + (f"; dotted: {arms}" if levels else "")
+    return _counts_text(rows) + (f"; level line: {arms}" if levels else "")
 
 
 def _bar(row: Row, cells: Row, name: str, tone: Tone) -> Bar:

@@ -27,11 +27,8 @@ def print_figure(figure: Drawable, *, width: int | None = None) -> None:
 def drawing(figure: Drawable, width: int) -> Text | Group:
     """The figure as styled text of at most `width` columns; below 60 columns a table of its numbers, which says so."""
     if width < MIN_WIDTH:
-        table = figure_table(figure)
-        table.notes.insert(
-            0, f"{width} columns are too few for the drawing, which takes {MIN_WIDTH}: these are its numbers"
-        )
-        return drawn(table, width)
+        words = f"{width} columns are too few for the drawing, which takes {MIN_WIDTH}: these are its numbers"
+        return Group(Text(words), drawn(figure_table(figure), width))
     if isinstance(figure, Heatmap):
         from labkit.report.terminal_heatmap import drawing as drawn_heatmap
 

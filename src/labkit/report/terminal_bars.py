@@ -31,20 +31,38 @@ def drawn_bars(bars: Bars, width: int) -> Text:
         lines += _beside(blocks[start : start + num_beside], room)
     has_intervals = any(bar.low is not None for group in bars.groups for bar in group.bars)
     key = f"{bars.value_label}, 0 to {bars.upper:g}" + "; █▓ up to the value, ▓░ its interval" * has_intervals
-    return Text("\n").join([*lines, Text(key, style="dim")])
+    return Text("\n").join([*lines, *heading("", key, width)])
 
 
 def _group_lines(group: BarGroup, upper: float, width: int, bars: Bars) -> list[Text]:
     every = [bar for each in bars.groups for bar in each.bars]
-    label_width = max(len(bar.label) for bar in every)
-    text_width = max(len(_words(bar)) for bar in every)
-    room = max(width - label_width - text_width - 4, _LEAST_BAR)
+    indent = _label_width([bar.label for bar in every], width)
+    text_width, noted_width = (
+        max(map(len, texts)) for texts in ([bar.text for bar in every], list(map(_words, every)))
+    )
+    room = width - indent - 4
+    beside = room - noted_width >= _LEAST_BAR
+    room = max(room - (noted_width if beside else text_width), _LEAST_BAR)
     lines = [Text(group.title, style="bold")] if group.title else []
     for bar in group.bars:
-        style = family_style(bar.tone.family)
-        blocks = (_blocks(bar, upper, room).ljust(room), style)
-        lines.append(Text.assemble("  ", bar.label.ljust(label_width), " ", blocks, " ", _words(bar)))
+        blocks = Text(_blocks(bar, upper, room).ljust(room), style=family_style(bar.tone.family))
+        words = _words(bar) if beside else bar.text
+        lines += _labelled(f"  {bar.label}", indent + 3, Text.assemble(blocks, f" {words}"))
+        if bar.note and not beside:
+            lines.append(Text(f"    {bar.note}", style="dim"))
     return lines
+
+
+def _label_width(labels: Sequence[str], width: int) -> int:
+    """Columns for labels; 0 where they would take more than half of the width, and so stand on lines of their own."""
+    longest = max(map(len, labels), default=0)
+    return longest if longest <= width // 2 else 0
+
+
+def _labelled(label: str, indent: int, body: Text) -> list[Text]:
+    if len(label) < indent:
+        return [Text.assemble(label.ljust(indent), body)]
+    return [Text(label), Text.assemble(" " * indent, body)]
 
 
 def _words(bar: Bar) -> str:
@@ -75,17 +93,17 @@ def _beside(blocks: Sequence[list[Text]], width: int) -> list[Text]:
 
 def drawn_stacks(stacks: Stacks, width: int) -> Text:
     """A line a row, as long as its parts together: of each its letter (seen without colour only) and its count."""
-    label_width = max(map(len, stacks.row_labels), default=0)
+    indent = _label_width(stacks.row_labels, width) + 1
     most = max((sum(counts) for counts in stacks.counts), default=0)
     colours = part_colours(len(stacks.part_names))
-    room = max(width - label_width - 1, _LEAST_BAR)
+    room = width - indent
     lines = heading(stacks.title, stacks.subtitle, width)
     for label, counts in zip(stacks.row_labels, stacks.counts, strict=True):
-        line = Text(label.ljust(label_width) + " ")
+        line = Text()
         sizes = _shares(counts, round(room * sum(counts) / most) if most else 0)
         for part, (count, size) in enumerate(zip(counts, sizes, strict=True)):
             line.append_text(_part(string.ascii_lowercase[part], str(count), size, colours[part]))
-        lines.append(line)
+        lines += _labelled(label, indent, line)
     entries = [
         Text.assemble((f" {letter} ", Style(color=text_colour(colour), bgcolor=colour)), f" {name}")
         for letter, colour, name in zip(string.ascii_lowercase, colours, stacks.part_names, strict=False)
@@ -121,7 +139,7 @@ def drawn_strip(strip: Strip, width: int) -> Text:
     for part in strip.parts:
         lines += _stretch(part, strip.item_label, total, width)
     key = f"{strip.above_label}; {strip.below_label}; · is 0 and █ is 1"
-    return Text("\n").join([*lines, Text(key, style="dim")])
+    return Text("\n").join([*lines, *heading("", key, width)])
 
 
 def _stretch(part: StripPart, item_label: str, total: int, width: int) -> list[Text]:

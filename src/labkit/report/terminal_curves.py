@@ -16,8 +16,9 @@ from typing import Any
 import plotext
 from rich.text import Text
 
+from labkit.report.colours import Tone
 from labkit.report.figures import Figure, Scatter, Series
-from labkit.report.terminal_words import FAMILY_COLOURS, heading, in_columns
+from labkit.report.terminal_words import FAMILY_COLOURS, LEGEND_INDENT, heading, in_columns
 
 _HEIGHT = 20
 _MOST_LETTERS = 12
@@ -73,7 +74,7 @@ def drawn_curves(figure: Figure, width: int, height: int = _HEIGHT) -> Text:
         for index, series in numbered
     ]
     how = f"{'dotted areas' if shaded else 'in brackets'}: {figure.interval_label}" if figure.interval_label else ""
-    subtitle = "; ".join(filter(None, [figure.subtitle.replace("dotted", "dashes"), how]))
+    subtitle = "; ".join(filter(None, [figure.subtitle, how]))
     return Text("\n").join([*heading(figure.title, subtitle, width), curves, _legend(entries, width)])
 
 
@@ -81,27 +82,28 @@ def drawn_points(scatter: Scatter, width: int, height: int = _HEIGHT) -> Text:
     """Points with letters, joined in order, and what they are below."""
     plot = _empty_plot(width, height)
     points = scatter.points
-    for number, (_, _, path) in enumerate(scatter.paths):
+    for _, tone, path in scatter.paths:
         xs, ys = ([getattr(points[index], name) for index in path] for name in ("x", "y"))
-        plot.draw(plot.signal(xs, ys, marker=plotext.marker("·", pixel=_colour(number))).lines(True))
+        plot.draw(plot.signal(xs, ys, marker=plotext.marker("·", pixel=_family_colour(tone))).lines(True))
     for index, point in enumerate(points):
-        plot.draw(plot.signal([point.x], [point.y], marker=plotext.marker(_letter(index), pixel=_colour(index))))
+        letter = plotext.marker(_letter(index), pixel=_family_colour(point.tone))
+        plot.draw(plot.signal([point.x], [point.y], marker=letter))
     x_ticks, y_ticks = (
         [(upper * step / _NUM_TICKS, f"{upper * step / _NUM_TICKS:.2f}") for step in range(_NUM_TICKS + 1)]
         for upper in (scatter.x_upper, scatter.y_upper)
     )
     _label_axes(plot, x_ticks, y_ticks, scatter.x_label)
     plot.ruler("x").lim(0, scatter.x_upper)
+    values = [f"{_span(point.x, point.x_ends)}, {_span(point.y, point.y_ends)}" for point in points]
+    room = width - LEGEND_INDENT - max(len(point.label) for point in points) - 4
+    if max(map(len, values)) > room:
+        values = [f"{point.x:.3f}, {point.y:.3f}" for point in points]
     entries = [
-        (
-            _letter(index),
-            _colour(index),
-            f"{point.label}  {_span(point.x, point.x_ends)}, {_span(point.y, point.y_ends)}",
-        )
-        for index, point in enumerate(points)
+        (_letter(index), _family_colour(point.tone), f"{point.label}  {value}")
+        for index, (point, value) in enumerate(zip(points, values, strict=True))
     ]
     axes = Text(f"up: {scatter.y_label}", style="dim")
-    subtitle = f"{scatter.subtitle}; in brackets: {scatter.interval_label}"
+    subtitle = scatter.subtitle + (f"; in brackets: {scatter.interval_label}" if "[" in values[0] else "")
     body = Text.from_ansi(plot.build().string().rstrip("\n"))
     return Text("\n").join([*heading(scatter.title, subtitle, width), axes, body, _legend(entries, width)])
 
@@ -208,6 +210,10 @@ def _marker(symbol: str, index: int, series: Series) -> Any:
 
 def _letter(index: int) -> str:
     return string.ascii_letters[index % len(string.ascii_letters)]
+
+
+def _family_colour(tone: Tone) -> int:
+    return FAMILY_COLOURS.get(tone.family, _COLOURS[0])
 
 
 def _colour(index: int, series: Series | None = None) -> int:

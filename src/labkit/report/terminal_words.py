@@ -9,7 +9,7 @@ from rich.text import Text
 
 from labkit.report.colours import Family
 
-_INDENT = 5
+LEGEND_INDENT = 5
 _GAP = 3
 
 FAMILY_COLOURS: dict[Family, int] = {"temperature": 3, "a": 3, "perturbation": 6, "b": 6, "both": 2}
@@ -33,11 +33,11 @@ def family_style(family: Family) -> str:
 def in_columns(entries: Sequence[Text], width: int) -> Text:
     """Entries in as many columns as fit, in their order from left to right."""
     longest = max((entry.cell_len for entry in entries), default=0)
-    per_line = max((width - _INDENT + _GAP) // (longest + _GAP), 1)
+    per_line = max((width - LEGEND_INDENT + _GAP) // (longest + _GAP), 1)
     lines = []
     for start in range(0, len(entries), per_line):
         row = [entry.copy() for entry in entries[start : start + per_line]]
         for entry in row[:-1]:
             entry.pad_right(longest + _GAP - entry.cell_len)
-        lines.append(Text.assemble(" " * _INDENT, *row))
+        lines.append(Text.assemble(" " * LEGEND_INDENT, *row))
     return Text("\n").join(lines)
