@@ -136,13 +136,7 @@ def test_curves_and_bars_are_the_numbers_of_the_report(two_sides):
 
 
 def test_two_sides_are_the_numbers_of_the_tables(two_sides):
-    from labkit.record.catalog import find_runs
-    from labkit.report.comparison.tables import ComparisonOptions, comparison_tables
-
-    a, b = (find_runs([name], two_sides) for name in ("hot", "noisy"))
-    compared = {
-        table.kind: table.rows for table in comparison_tables(a, b, ComparisonOptions()) if table.kind != "pass_at_k"
-    }
+    compared = {table["kind"]: table["rows"] for table in tables("report", *SIDES, "--runs-dir", two_sides)}
     curves, differences = tables("plot", "comparison", *SIDES, "--runs-dir", two_sides)
     for letter in "ab":
         drawn = [row for row in curves["rows"] if row["curve"].startswith(f"{letter.upper()}:")]
@@ -246,3 +240,13 @@ def test_an_unfinished_run_is_drawn_and_marked(tmp_path):
     done = run("plot", "summary", "--runs-dir", tmp_path)
     assert "was interrupted" in done.stderr
     assert "temperature=0.4" in done.stdout
+
+
+def test_baselines_are_drawn_beside_the_best_arms_and_never_are_the_best(two_sides):
+    still = Arm("perturbation", 0.0)
+    record_run(two_sides, {still: ["++++", "----", "----", "----"]}, name="floor", slug="floor", command="perturb")
+    curves, _ = tables("plot", "comparison", *SIDES, "--against", "floor", "--runs-dir", two_sides)
+    rows = {(row["curve"], row["k"]): row["pass@k"] for row in curves["rows"]}
+    assert rows["greedy (A and B) 0.250", None] == 0.25
+    assert [rows["sigma=0 (B)", k] for k in (1, 2, 4)] == [0.25] * 3
+    assert ("B: best of 2 arms", 4) in rows

@@ -10,8 +10,9 @@ from labkit.report.colours import Family, Tone
 from labkit.report.comparison.best import best_table
 from labkit.report.comparison.differences import comparison_table
 from labkit.report.comparison.overlap import CATEGORIES, overlap_table
-from labkit.report.comparison.pairs import best_pair
+from labkit.report.comparison.pairs import best_pairs, values_at
 from labkit.report.comparison.sides import Sides
+from labkit.report.counting import ArmCounts
 from labkit.report.figures import Bar, BarGroup, Bars, Figure, Series, Strip, StripPart, upper_tenth
 from labkit.report.pass_at_k import subject
 from labkit.report.table import Cell, Table, cell_text
@@ -30,17 +31,17 @@ def comparison_figures(sides: Sides, ks: Sequence[int]) -> tuple[list[Figure], N
     Returns:
         The figures, and what a reader of their numbers must know.
     """
-    table = comparison_table(sides, ks)
+    table = comparison_table(sides, best_pairs(sides, ks))
     ticks = [(k, str(k)) for k in ks]
     arms = "; ".join(f"{name} is {_arms_by_k(table.rows, f'arm_{name.lower()}')}" for name, _ in _SIDES)
     curves = [
         _curve(table.rows, f"pass_{family}", f"{name}: {_who(sides, name)}", number, family)
         for number, (name, family) in enumerate(_SIDES)
     ]
-    greedy = _greedy_levels(sides)
-    upper = upper_tenth(max(value for series in [*curves, *greedy] for value in [*series.ys, *series.highs]))
+    baselines = _baselines(sides, ks)
+    upper = upper_tenth(max(value for series in [*curves, *baselines] for value in [*series.ys, *series.highs]))
     rates = Figure(
-        f"best arm of A against best arm of B, {_about(sides)}", "k (rollouts drawn)", ticks, upper, [*curves, *greedy],
+        f"best arm of A against best arm of B, {_about(sides)}", "k (rollouts drawn)", ticks, upper, [*curves, *baselines],
         y_label="pass@k", x_is_log=True, subtitle=f"{_size(sides)}; {arms}", interval_label=_INTERVALS,
     )  # fmt: skip
     difference = _curve(table.rows, "difference", "A minus B", 0, "both")
@@ -56,7 +57,8 @@ def comparison_figures(sides: Sides, ks: Sequence[int]) -> tuple[list[Figure], N
 
 def best_bars(sides: Sides, ks: Sequence[int]) -> tuple[Bars, Notes]:
     """pass@k of the best arm of each side: chosen on the prompts it is measured on, and chosen on other prompts."""
-    flattering, fitted = comparison_table(sides, ks), best_table(sides, ks)
+    best = best_pairs(sides, ks)
+    flattering, fitted = comparison_table(sides, best), best_table(sides, best)
     fair = {row["k"]: row for row in fitted.rows}
     groups = []
     for row in flattering.rows:
@@ -72,7 +74,7 @@ def best_bars(sides: Sides, ks: Sequence[int]) -> tuple[Bars, Notes]:
 
 def overlap_bars(sides: Sides, k: int) -> tuple[Bars, Notes]:
     """How many prompts both best arms at k solve in their first k rollouts, only one of them, or neither."""
-    table = overlap_table(sides, k)
+    table = overlap_table(sides, best_pairs(sides, [k])[0])
     (row,) = table.rows
     names = {"both": "both", "only_a": "A only", "only_b": "B only", "neither": "neither"}
     families: tuple[Family, ...] = ("both", "a", "b", "neither")
@@ -91,7 +93,7 @@ def overlap_bars(sides: Sides, k: int) -> tuple[Bars, Notes]:
 
 def solve_detail(sides: Sides, k: int) -> tuple[Strip, Notes]:
     """Of every prompt the share of correct rollouts of both best arms at k, by which of them solves it in its first k."""
-    pair = best_pair(sides, k)
+    pair = best_pairs(sides, [k])[0].pair
     a, b = pair.a.solved_within(k), pair.b.solved_within(k)  # (P,)
     shares = [arm.num_correct / arm.num_rollouts for arm in (pair.a, pair.b)]  # (P,) each
     # Within a stretch from what is solved most often to what is solved least.
@@ -120,18 +122,24 @@ def _curve(rows: Sequence[Row], name: str, label: str, number: int, family: Fami
     return Series(label, ks, values, number, lows, highs, Tone(family), is_dashed=family == "b")
 
 
-def _greedy_levels(sides: Sides) -> list[Series]:
-    """Greedy decoding of each side as a line; one line where both solve the same."""
-    found: dict[tuple[int, ...], tuple[list[str], float]] = {}
+def _baselines(sides: Sides, ks: Sequence[int]) -> list[Series]:
+    """What neither side varies: greedy decoding as a line at its rate, unperturbed weights as a curve. What both sides have
+    with the same result is drawn once."""
+    found: dict[tuple[str, tuple[int, ...]], tuple[list[str], ArmCounts]] = {}
     for side in sides.both:
-        if side.greedy is not None and side.greedy not in side.arms:
-            solved = tuple(map(int, side.greedy.num_correct))
-            rate = float((side.greedy.num_correct / side.greedy.num_rollouts).mean())
-            found.setdefault(solved, ([], rate))[0].append(side.name)
-    return [
-        Series(f"greedy ({' and '.join(names)}) {rate:.3f}", (), [rate], 2 + number, tone=Tone("greedy"), is_level=True)
-        for number, (names, rate) in enumerate(found.values())
-    ]
+        for arm in side.baselines:
+            if arm not in side.arms:
+                key = arm.arm.key, tuple(map(int, arm.num_correct))
+                found.setdefault(key, ([], arm))[0].append(side.name)
+    return [_baseline(arm, " and ".join(names), ks, 2 + number) for number, (names, arm) in enumerate(found.values())]
+
+
+def _baseline(arm: ArmCounts, names: str, ks: Sequence[int], number: int) -> Series:
+    able = [k for k in ks if k <= arm.least] or [1]
+    means = [float(values_at(arm, k).mean()) for k in able]
+    if arm.least > 1:
+        return Series(f"{arm.arm.key} ({names})", able, means, number, tone=Tone("neither"))
+    return Series(f"{arm.arm.key} ({names}) {means[0]:.3f}", (), means[:1], number, tone=Tone("greedy"), is_level=True)
 
 
 def _who(sides: Sides, name: str) -> str:

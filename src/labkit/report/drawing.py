@@ -22,6 +22,8 @@ from labkit.report.figures import Bars, Drawable, Figure, Heatmap, Scatter, Stac
 SUFFIXES = (".svg", ".png", ".html")
 
 _PNG_SCALE = 2.0
+_LESS_THAN = "labkit-less-than-sign"
+"""Stands for it on the way through the library, which would undo an escape."""
 
 
 def check_figure_path(path: Path) -> None:
@@ -59,8 +61,15 @@ def save_figures(figures: Sequence[Drawable], path: Path) -> None:
     elif path.suffix == ".svg":
         data = _renumbered(convert.vegalite_to_svg(specification)).encode()
     else:
-        data = convert.vegalite_to_html(specification, bundle=True).encode()
+        data = _page(convert, specification).encode()
     write_atomically(path, data)
+
+
+def _page(convert: Any, specification: str) -> str:
+    """An HTML page that text in a figure cannot break out of: the library puts the specification into a script as it is,
+    and a model's name may hold `</script>`."""
+    page: str = convert.vegalite_to_html(specification.replace("<", _LESS_THAN), bundle=True)
+    return page.replace(_LESS_THAN, "\\u003c")
 
 
 def _renumbered(svg: str) -> str:
