@@ -105,7 +105,7 @@ def solve_detail(sides: Sides, k: int) -> tuple[Strip, Notes]:
         parts.append(StripPart(name, [sides.prompts[place] for place in places], above, below))
     counts = ", ".join(f"{part.label} {len(part.above)}" for part in parts)
     labels = [f"{name} {arm.arm.key}" for (name, _), arm in zip(_SIDES, (pair.a, pair.b), strict=True)]
-    subtitle = f"from left to right solved in the first {k} rollouts by {counts}"
+    subtitle = f"solved in the first {k} rollouts by, in this order, {counts}"
     title = f"share of rollouts correct, prompt by prompt, {_about(sides)}"
     return Strip(title, subtitle, labels[0], labels[1], "prompts", parts), list(sides.notes)
 
