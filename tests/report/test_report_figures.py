@@ -284,6 +284,15 @@ def test_stacks_show_each_part_by_its_letter_and_count(width):
     assert re.fullmatch(r"other (a+|1)b+98b+(c+|1)", other)
 
 
+def test_counts_of_narrow_neighbours_do_not_run_into_each_other():
+    counts = [[40, 1, 2, 3, 4, 100], [0, 75, 0, 0, 75, 0]]
+    stacks = Stacks("t", "", ["one", "other"], "correct", list("012345"), "prompts", counts)
+    for line, row in zip(lines_of(stacks, 60)[1:3], counts, strict=True):
+        found = {letter: int(count) for letter, count in re.findall(r"([a-f])(\d+)", line.split()[1])}
+        assert found
+        assert all(row["abcdef".index(letter)] == count for letter, count in found.items())
+
+
 def test_strips_have_a_column_a_prompt_or_say_otherwise():
     def strip(number):
         part = StripPart("both", [f"p{n}" for n in range(number)], [1.0] * number, [0.0] * number)

@@ -44,9 +44,11 @@ four, or is what -k says.
 {_SIDES}"""
 
 OVERLAP_HELP = f"""Draw how many prompts both sides solve, only A, only B, or neither, at equal rollouts.
+
+The rollouts are the first k by index: as many as both sides have, or the largest -k.
 {_SIDES}"""
 
-DETAIL_HELP = f"""Draw every prompt's share of correct rollouts, A above and B below, by which side solves it.
+DETAIL_HELP = f"""Draw every prompt's share of correct rollouts, A above and B below, by which side solves it in its first k.
 {_SIDES}"""
 
 

@@ -125,8 +125,9 @@ def _shares(counts: Sequence[int], room: int) -> list[int]:
 
 
 def _part(letter: str, count: str, size: int, colour: str) -> Text:
-    shown = count if len(count) <= size - (size > 2) else ""
-    left = (size - len(shown)) // 2
+    # A letter at least before each count: those of narrow neighbours would read as one number.
+    shown = count if len(count) < size else ""
+    left = max((size - len(shown)) // 2, 1) if size else 0
     # Letters in the colour of their ground: there where the terminal shows no colours, and no noise where it does.
     hidden, plain = Style(color=colour, bgcolor=colour), Style(color=text_colour(colour), bgcolor=colour)
     return Text.assemble((letter * left, hidden), (shown, plain), (letter * (size - len(shown) - left), hidden))
