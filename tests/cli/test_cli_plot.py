@@ -250,3 +250,12 @@ def test_baselines_are_drawn_beside_the_best_arms_and_never_are_the_best(two_sid
     assert rows["greedy (A and B) 0.250", None] == 0.25
     assert [rows["sigma=0 (B)", k] for k in (1, 2, 4)] == [0.25] * 3
     assert ("B: best of 2 arms", 4) in rows
+
+
+def test_without_names_only_runs_with_a_table_of_rates_are_drawn(tmp_path):
+    config = {"task": {"name": "goodhart"}, "model": {"id": "tiny"}}
+    record_run(tmp_path, {WARM: ["+-", "--"]}, name="hart", slug="hart", command="eval", config=config)
+    assert "no rollouts to plot" in run("plot", "summary", "--runs-dir", tmp_path).stderr
+    assert "goodhart, tiny" in run("plot", "summary", "hart", "--runs-dir", tmp_path).stdout
+    world = record_run(tmp_path, {WARM: ["+-"]}, command="eval", config={"task": {"name": "world"}})
+    assert isinstance(run("plot", "summary", world.id, "--runs-dir", tmp_path).exception, RecordError)

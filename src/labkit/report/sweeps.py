@@ -10,6 +10,7 @@ from labkit.errors import RecordError
 from labkit.record.catalog import find_runs, run_paths
 from labkit.record.run import Run, open_run
 from labkit.report.comparison.kinds import ComparisonOptions
+from labkit.report.goodhart.kinds import is_goodhart_run
 from labkit.report.naming import unless_damaged
 from labkit.report.pass_at_k import check_ks, pool_table
 from labkit.report.pool import Part, Pool, pool, read_part, refuse_unlike
@@ -32,7 +33,8 @@ def grouped_tables(runs: Sequence[Run], ks: Sequence[int], notes: list[str], *, 
 def found_pools(
     references: Sequence[str], runs_dir: Path, ks: Sequence[int], notes: list[str], *, salvage: bool
 ) -> list[Pool]:
-    """Named runs as one pool; without names every sweep under `runs_dir`, grouped by what can be merged.
+    """Named runs as one pool; without names every sweep under `runs_dir` that has a table of pass@k, grouped by what can be
+    merged.
 
     Raises:
         RecordError: a named run is unknown, or as `merged_pool`. ConfigError: a k is too large.
@@ -41,8 +43,9 @@ def found_pools(
         pooled = merged_pool(find_runs(references, runs_dir), ks, salvage=salvage)
         return [pooled] if pooled.arms else []
     opened = [unless_damaged(open_run, path, path.name, notes) for path in run_paths(runs_dir)]
-    sweeps = [run for run in opened if run is not None and run.command not in _WITHOUT_ROLLOUTS]
-    pools = grouped_pools([run for run in sweeps if not is_world_run(run)], ks, notes, salvage=salvage)
+    found = [run for run in opened if run is not None and run.command not in _WITHOUT_ROLLOUTS]
+    sweeps = [run for run in found if not is_world_run(run) and not is_goodhart_run(run)]
+    pools = grouped_pools(sweeps, ks, notes, salvage=salvage)
     return [pooled for pooled in pools if pooled.arms]
 
 

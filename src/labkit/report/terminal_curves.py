@@ -184,7 +184,9 @@ def _last_interval(figure: Figure, series: Series, shaded: bool) -> str:
     if not series.lows or (shaded and not series.is_level):
         return ""
     span = _span(series.ys[-1], (series.lows[-1], series.highs[-1]))
-    return f"  {span}" if series.is_level else f"  {figure.y_label.split('@')[0]}@{series.xs[-1]:g} {span}"
+    if series.is_level:
+        return f"  {span}"
+    return f"  {figure.y_label.replace('@k', f'@{series.xs[-1]:g}')} {span}"
 
 
 def _span(value: float, ends: tuple[float, float]) -> str:
