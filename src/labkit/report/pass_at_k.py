@@ -48,7 +48,7 @@ def pool_table(pooled: Pool, ks: Sequence[int] = ()) -> Table:
     between = [f"pass@{k}" for k in shown[1:-1]]
     return Table(
         "pass_at_k",
-        _title(pooled.runs),
+        f"pass@k, {subject(pooled.runs)}",
         columns,
         [_row(counts, shown) for counts in pooled.arms],
         list(pooled.notes),
@@ -80,7 +80,8 @@ def _rate_cells(name: str, rate: Rate) -> dict[str, Cell]:
     return {name: rate.value, f"{name}_low": rate.low, f"{name}_high": rate.high}
 
 
-def _title(runs: Sequence[Run]) -> str:
+def subject(runs: Sequence[Run]) -> str:
+    """What a table or figure of these runs is about: task, model, and the run or how many."""
     words = [config_value(runs[0].manifest, key) for key in ("config.task.name", "config.model.id")]
     who = runs[0].id if len(runs) == 1 else f"{len(runs)} runs"
-    return ", ".join(["pass@k", *(str(word) for word in words if word), who])
+    return ", ".join([*(str(word) for word in words if word), who])

@@ -43,8 +43,8 @@ def refuse_misfits(named: Sequence[Run], against: Sequence[Run], options: Compar
         against: those to compare with; none asks for no comparison
     """
     every = [*named, *against] if against else []
-    if not (all(map(is_goodhart_run, every)) or all(map(_is_sweep, every))):
-        odd = next((run for run in every if not (is_goodhart_run(run) or _is_sweep(run))), None)
+    if not (all(map(is_goodhart_run, every)) or all(map(is_sweep, every))):
+        odd = next((run for run in every if not (is_goodhart_run(run) or is_sweep(run))), None)
         what = f"there is no comparison of runs like {odd.id} (labkit {odd.command})" if odd else _one_of_each(every)
         raise ConfigError(
             f"--against compares sweeps with sweeps, or goodhart runs with goodhart runs: {what}",
@@ -59,5 +59,6 @@ def _one_of_each(runs: Sequence[Run]) -> str:
     return f"{goodhart} asked Goodhart items, {sweep} did not"
 
 
-def _is_sweep(run: Run) -> bool:
+def is_sweep(run: Run) -> bool:
+    """Whether a run has pass@k."""
     return run.command in _COMMANDS and not is_goodhart_run(run) and not is_world_run(run)
