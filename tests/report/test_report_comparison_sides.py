@@ -1,6 +1,7 @@
 """What may stand against what: prompts, scorers, tasks, unfinished runs."""
 
 import pytest
+from goodhart_runs import record_condition
 from recorded_runs import BASE, GREEDY, NOISY, SCORE, WARM, new_run, record_run, record_training
 
 from labkit.errors import ConfigError, RecordError
@@ -134,6 +135,24 @@ def test_runs_that_are_no_sweeps_are_refused(tmp_path):
     goodhart = warm(tmp_path, command="eval", config={"task": {"name": "goodhart"}, "model": {"id": "tiny"}})
     with pytest.raises(ConfigError, match="goodhart runs with goodhart runs"):
         report([run.id], tmp_path, against=[goodhart.id])
+
+
+def test_tables_that_sides_do_not_have_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match="makes no table of kind best_of_n") as refused:
+        report([warm(tmp_path).id], tmp_path, against=[noisy(tmp_path).id], kinds=["best_of_n", "overlap"])
+    assert "comparison_arms" in refused.value.hint
+    a, b = (record_condition(tmp_path, {"sum": "bk", "hour": "db"}, model=model).id for model in ("first", "second"))
+    with pytest.raises(ConfigError, match="makes no table of kind overlap") as refused:
+        report([a], tmp_path, against=[b], kinds=["overlap"])
+    assert "dbdk_comparison" in refused.value.hint
+
+
+def test_both_sides_are_checked(tmp_path):
+    a, b = warm(tmp_path), noisy(tmp_path)
+    (table,) = report([a.id], tmp_path, against=[b.id], kinds=["checks"]).tables
+    assert {row["run"] for row in table.rows} == {a.id, b.id}  # their attempts never began
+    notes = report([a.id], tmp_path, against=[b.id]).notes
+    assert [note.partition(": ")[0] for note in notes] == [a.id, b.id]
 
 
 @pytest.mark.parametrize("options", [{"kinds": ["best"]}, {"comparison": ComparisonOptions(intersect=True)}])

@@ -54,6 +54,25 @@ def test_parquet_is_counted_as_lines_are(tmp_path):
     assert read_part(run).scan.read().sort("arm", "prompt", "index").equals(lines)
 
 
+def test_candidates_of_runs_that_share_draws_are_those_that_are_counted(tmp_path):
+    debug = record_run(tmp_path, {GREEDY: ["+", "-"], WARM: ["-?", "+e"]}, done=False)
+    full = record_run(tmp_path, {GREEDY: ["+", "-"], WARM: ["-+--", "++-l"]})
+    other = record_run(tmp_path, {GREEDY: ["+", "-"], WARM: ["+", "-"]}, seed=7)
+    compact(full)
+    plain, whole = (
+        pool([read_part(run, **more) for run in (debug, full, other)])
+        for more in ({}, {"candidates": True, "texts": True})
+    )
+    assert plain.notes == whole.notes
+    assert [arm.num_correct.tolist() for arm in plain.arms] == [arm.num_correct.tolist() for arm in whole.arms]
+    for arm in whole.arms:
+        rows = whole.rollouts(arm.arm.key)
+        assert rows.height == arm.num_rollouts.sum() and rows["correct"].sum() == arm.num_correct.sum()
+        assert rows["error"].null_count() == arm.num_answered.sum()
+    assert {"text", "answer", "rule", "logprob"} <= set(whole.rollouts().columns)
+    assert "text" not in plain.rollouts().columns
+
+
 def test_rollouts_made_after_compaction_are_counted_too(tmp_path):
     run = record_run(tmp_path, {WARM: ["--", "+-"]})
     compact(run)

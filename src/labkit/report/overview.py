@@ -238,7 +238,7 @@ def _named(runs: Sequence[Run], asked: _Asked) -> Report:
         by_sort.add(run)
     tables = []
     refuse_unused_options(by_sort.goodhart, asked.without)
-    refuse_misfits(runs, asked.against, asked.comparison)
+    refuse_misfits(runs, asked.against, asked.comparison, asked.kinds)
     if by_sort.goodhart:
         from labkit.report.goodhart.tables import named_tables
 

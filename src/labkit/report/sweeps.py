@@ -10,7 +10,6 @@ from labkit.errors import RecordError
 from labkit.record.catalog import find_runs, run_paths
 from labkit.record.run import Run, open_run
 from labkit.report.comparison.kinds import SWEEP_KIND, ComparisonOptions, is_sweep
-from labkit.report.goodhart.kinds import is_goodhart_run
 from labkit.report.naming import unless_damaged
 from labkit.report.pass_at_k import check_ks, pool_table
 from labkit.report.pool import Part, Pool, pool, read_part, refuse_unlike
@@ -59,7 +58,8 @@ def compared_tables(
 def found_pools(
     references: Sequence[str], runs_dir: Path, ks: Sequence[int], notes: list[str], *, salvage: bool
 ) -> list[Pool]:
-    """Named runs as one pool; without names every sweep under `runs_dir`, grouped by what can be merged.
+    """Named runs as one pool; without names every sweep under `runs_dir` that has a table of pass@k, grouped by what can be
+    merged.
 
     Raises:
         RecordError: a named run is unknown, or as `merged_pool`. ConfigError: a k is too large.
@@ -119,9 +119,6 @@ def refuse_without_rollouts(runs: Sequence[Run]) -> None:
         if is_world_run(run):
             what = f"{run.id} asked for one answer a question: it has no pass@k"
             raise RecordError(what, "labkit report, or labkit plot heatmap")
-        if is_goodhart_run(run):
-            what = f"{run.id} asked Goodhart items, which are explained and answered: it has no pass@k"
-            raise RecordError(what, f"labkit report {run.id}")
         if not _has_rollouts(run):
             raise RecordError(f"{run.id}, made by labkit {run.command}, has no rollouts", f"labkit runs show {run.id}")
 

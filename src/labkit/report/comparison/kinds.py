@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from labkit.errors import ConfigError
 from labkit.record.run import Run
+from labkit.report.checks import CHECKS_KIND
+from labkit.report.goodhart.kinds import KINDS as GOODHART_KINDS
 from labkit.report.goodhart.kinds import is_goodhart_run
 from labkit.report.world.reading import is_world_run
 
@@ -35,12 +37,16 @@ class ComparisonOptions:
         return bool(self.arms) or self.intersect
 
 
-def refuse_misfits(named: Sequence[Run], against: Sequence[Run], options: ComparisonOptions) -> None:
-    """Raise ConfigError for runs that have no comparison with one another, and for options that theirs does not know.
+def refuse_misfits(
+    named: Sequence[Run], against: Sequence[Run], options: ComparisonOptions, kinds: Sequence[str] = ()
+) -> None:
+    """Raise ConfigError for runs that have no comparison with one another, and for options and tables that theirs does not
+    know.
 
     Args:
         named: every run that was named
         against: those to compare with; none asks for no comparison
+        kinds: of table that are asked for; none is all that there are
     """
     every = [*named, *against] if against else []
     if not (all(map(is_goodhart_run, every)) or all(map(is_sweep, every))):
@@ -52,6 +58,12 @@ def refuse_misfits(named: Sequence[Run], against: Sequence[Run], options: Compar
         )
     if options.given and any(map(is_goodhart_run, every)):
         raise ConfigError("--arm and --intersect are about sweeps, and these are goodhart runs", "leave them out")
+    there = (CHECKS_KIND, *(GOODHART_KINDS if any(map(is_goodhart_run, every)) else (SWEEP_KIND, *KINDS)))
+    if every and (lacking := [kind for kind in kinds if kind not in there]):
+        raise ConfigError(
+            f"--against makes no table of kind {' or '.join(lacking)} of these runs",
+            f"leave --against out, or ask for one of {', '.join(there)}",
+        )
 
 
 def _one_of_each(runs: Sequence[Run]) -> str:
@@ -60,5 +72,5 @@ def _one_of_each(runs: Sequence[Run]) -> str:
 
 
 def is_sweep(run: Run) -> bool:
-    """Whether a run has pass@k."""
+    """Whether a report has a table of pass@k of a run."""
     return run.command in _COMMANDS and not is_goodhart_run(run) and not is_world_run(run)
