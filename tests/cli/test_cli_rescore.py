@@ -23,6 +23,7 @@ from labkit.record.frames import read_scored, read_verdicts
 from labkit.record.identity import components_hash
 from labkit.record.rescoring import graded_prompts
 from labkit.record.run import Run
+from labkit.report.explorer.reading import read_explored
 from labkit.report.pool import pool, read_part
 
 Labkit = Callable[..., subprocess.CompletedProcess[str]]
@@ -75,6 +76,7 @@ def test_corrected_golds_stand_beside_the_old_verdicts(inside: Labkit, tmp_path:
     assert run.score_hash != run.manifest["score_hash"] and run.status() == "done"
     assert read_verdicts(run, run.manifest["score_hash"]).frame.equals(old)
     assert [prompt["gold"]["answer"] for prompt in graded_prompts(run)] == ["0", "1", "5"]
+    assert [prompt["gold"]["answer"] for prompt in read_explored([run]).prompts] == ["0", "1", "5"]
     result = run.result()
     assert result is not None and result["arms"][0]["pass_at_k"]["1"][0] == pytest.approx(5 / 9)
 

@@ -14,6 +14,7 @@ import polars as pl
 
 from labkit.errors import RecordError
 from labkit.record.frames import SCORED_COLUMNS, scan_scored
+from labkit.record.rescoring import graded_prompts
 from labkit.record.run import Ask, Run, Status
 from labkit.report.counting import ArmCounts
 from labkit.report.naming import config_value
@@ -167,9 +168,10 @@ def _common_task(runs: Sequence[Run]) -> str:
 
 
 def _asked_lines(run: Run) -> dict[str, Line]:
-    """The prompts that were asked for, by id."""
+    """The prompts that were asked for, by id, with the golds that the verdicts in force compare with."""
+    graded = {line["id"]: line for line in graded_prompts(run)}
     lines = run.prompts()[: run.ask().num_prompts]
-    return {str(line["id"]): line for line in lines}
+    return {str(line["id"]): graded.get(line["id"], line) for line in lines}
 
 
 def _part(run: Run, number: int, salvage: bool) -> Part:
