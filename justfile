@@ -46,6 +46,7 @@ bench:
     python benchmarks/checks.py
     python benchmarks/representations.py
     python benchmarks/report.py
+    python benchmarks/explorer.py
     python benchmarks/world_report.py
     python benchmarks/goodhart_report.py
     python benchmarks/run_many.py

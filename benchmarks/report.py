@@ -1,10 +1,11 @@
-"""How long `labkit report` takes over one large compacted run and over GSM8K candidates, and `labkit runs list` over
-thousands of runs.
+"""How long `labkit report` takes over one large compacted run, two against each other and GSM8K candidates, and
+`labkit runs list` over thousands of runs.
 
-    python benchmarks/report.py [--num-rollouts 1000000] [--num-runs 5000] [--num-problems 1319] [--only candidates]
+    python benchmarks/report.py [--only large | sides | candidates | many] [--num-rollouts 1000000] [--num-compared 10000000]
+        [--num-problems 1319] [--num-runs 5000]
 
-Prints a line a command: median seconds of five cold processes, of which start-up (`--help`), seconds of processor time, which a
-busy machine changes less, and peak memory.
+Prints a line a command: median seconds of five cold processes, of which start-up (`--help`), seconds of processor time on
+all cores together, which say more on a busy machine, and peak memory.
 """
 
 from __future__ import annotations
@@ -42,29 +43,39 @@ TEMPERATURES = (0.4, 0.6, 0.8, 1.0)
 
 
 def main() -> None:
-    """Make both folders, time both commands."""
+    """Make the folders, time the commands."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--num-rollouts", type=int, default=1_000_000)
-    parser.add_argument("--num-runs", type=int, default=5_000)
+    parser.add_argument("--num-compared", type=int, default=10_000_000)
     parser.add_argument("--num-problems", type=int, default=1_319)
-    parser.add_argument("--only", choices=["candidates"])
+    parser.add_argument("--num-runs", type=int, default=5_000)
+    counts = {"large": "num_rollouts", "sides": "num_compared", "candidates": "num_problems", "many": "num_runs"}
+    parser.add_argument("--only", choices=list(counts))
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        candidates = Path(folder, "candidates")
-        apart(make_candidates, candidates, options.num_problems)
-        measure("report of 16 candidates, JSONL", ["report", "last"], candidates)
-        measure("eval --rescore of these", ["eval", "--rescore", "last"], candidates)
-        apart(compact_all, candidates, 0)
-        measure("report of 16 candidates, Parquet", ["report", "last"], candidates)
-        if options.only:
-            return
-        large, many = Path(folder, "large"), Path(folder, "many")
-        # In processes of their own: a child's peak memory counts what its parent held when it was forked.
-        apart(make_large_run, large, options.num_rollouts)
-        apart(make_many_runs, many, options.num_runs)
-        measure("report", ["report"], large)
-        measure("runs list", ["runs", "list"], many)
-        measure("runs list --limit 20", ["runs", "list", "--limit", "20"], many)
+    for name in [options.only] if options.only else counts:
+        with tempfile.TemporaryDirectory() as folder:
+            measured(name, Path(folder), getattr(options, counts[name]))
+
+
+def measured(name: str, folder: Path, count: int) -> None:
+    """Make runs of a sort and time what is asked about them."""
+    # In processes of their own: a child's peak memory counts what its parent held when it was forked.
+    if name == "large":
+        apart(make_large_run, folder, count)
+        measure("report", ["report"], folder)
+    elif name == "sides":
+        apart(make_two_sides, folder, count)
+        measure("report --against", ["report", "warm", "--against", "noisy"], folder)
+    elif name == "candidates":
+        apart(make_candidates, folder, count)
+        measure("report of 16 candidates, JSONL", ["report", "last"], folder)
+        measure("eval --rescore of these", ["eval", "--rescore", "last"], folder)
+        apart(compact_all, folder, 0)
+        measure("report of 16 candidates, Parquet", ["report", "last"], folder)
+    else:
+        apart(make_many_runs, folder, count)
+        measure("runs list", ["runs", "list"], folder)
+        measure("runs list --limit 20", ["runs", "list", "--limit", "20"], folder)
 
 
 def apart(make: Callable[[Path, int], None], folder: Path, count: int) -> None:
@@ -78,17 +89,33 @@ def apart(make: Callable[[Path, int], None], folder: Path, count: int) -> None:
 
 def make_large_run(runs_dir: Path, num_rollouts: int) -> None:
     """A finished, compacted run with four arms over 128 prompts, texts of 300 characters."""
-    each = num_rollouts // (NUM_PROMPTS * len(TEMPERATURES))
     arms = [Arm("temperature", value) for value in TEMPERATURES]
-    run = make_run(runs_dir, Ask(NUM_PROMPTS, tuple((arm, each) for arm in arms)))
-    prompts = [f"{number:016x}" for number in range(NUM_PROMPTS)]
-    height = len(arms) * NUM_PROMPTS * each
-    generator = np.random.default_rng(0)
-    grid = pl.DataFrame({"arm": [arm.key for arm in arms]}).join(pl.DataFrame({"prompt": prompts}), how="cross")
+    each = num_rollouts // (NUM_PROMPTS * len(arms))
+    write_rollouts(make_run(runs_dir, Ask(NUM_PROMPTS, tuple((arm, each) for arm in arms))), num_characters=300)
+
+
+def make_two_sides(runs_dir: Path, num_rollouts: int) -> None:
+    """Finished, compacted runs with three temperatures and two sigmas over 2,000 prompts, texts of 20 characters."""
+    num_prompts = 2000
+    each = num_rollouts // (num_prompts * 5)
+    warm = tuple((Arm("temperature", value), each) for value in TEMPERATURES[:3])
+    noisy = tuple((Arm("perturbation", value), each) for value in (0.001, 0.003))
+    for slug, arms in (("warm", warm), ("noisy", noisy)):
+        write_rollouts(make_run(runs_dir, Ask(num_prompts, arms), slug=slug), num_characters=20)
+
+
+def write_rollouts(run: Run, num_characters: int) -> None:
+    """Everything that a run asks for, as compaction leaves it."""
+    ask, generator = run.ask(), np.random.default_rng(0)
+    each = ask.arms[0][1]
+    prompts = [f"{number:016x}" for number in range(ask.num_prompts)]
+    rates = np.repeat(generator.beta(0.3, 2.0, ask.num_prompts), each)
+    height = ask.num_rollouts
+    grid = pl.DataFrame({"arm": [arm.key for arm, _ in ask.arms]}).join(pl.DataFrame({"prompt": prompts}), how="cross")
     frame = grid.join(pl.DataFrame({"index": range(each)}), how="cross").with_columns(
         attempt=pl.lit(1),
         seed=pl.Series(generator.integers(0, 2**63 - 1, height)),
-        text=pl.Series(generator.integers(0, 2**60, height)).cast(pl.String).str.pad_end(300, "x"),
+        text=pl.Series(generator.integers(0, 2**60, height)).cast(pl.String).str.pad_end(num_characters, "x"),
         finish_reason=pl.Series(np.where(generator.random(height) < 0.1, "length", "stop")),
         num_prompt_tokens=pl.lit(60),
         num_tokens=pl.Series(generator.integers(1, 1024, height)),
@@ -97,8 +124,9 @@ def make_large_run(runs_dir: Path, num_rollouts: int) -> None:
         error=pl.lit(None, pl.String),
     )
     frame = frame.select(pl.col(name).cast(kind) for name, kind in ROLLOUT_SCHEMA.items())
-    correct = {verdict_column("correct", run.score_hash): pl.Series(generator.random(height) < 0.2)}
-    frame.with_columns(**correct).sort("arm", "prompt", "index").write_parquet(run.parquet_path, compression="zstd")
+    correct = generator.random(height) < np.tile(rates, len(ask.arms))
+    verdicts = {verdict_column("correct", run.score_hash): pl.Series(correct)}
+    frame.with_columns(**verdicts).sort("arm", "prompt", "index").write_parquet(run.parquet_path, compression="zstd")
     run.finish({"arms": []}, owed=0, num_asked=height)
 
 
@@ -173,7 +201,11 @@ def make_many_runs(runs_dir: Path, num_runs: int) -> None:
 
 
 def make_run(
-    runs_dir: Path, ask: Ask, task: dict[str, Any] | None = None, prompts: Iterable[dict[str, Any]] = ()
+    runs_dir: Path,
+    ask: Ask,
+    task: dict[str, Any] | None = None,
+    prompts: Iterable[dict[str, Any]] = (),
+    slug: str = "model",
 ) -> Run:
     """A run folder without rollouts; of Countdown where nothing else is said."""
     task = task or {"name": "countdown"}
@@ -188,7 +220,7 @@ def make_run(
         "provenance": {"packages": {f"package{number}": "1.0" for number in range(20)}}, "parents": [],
     }  # fmt: skip
     command = "eval" if task["name"] == "gsm8k" else "sample"
-    return create_run(runs_dir, command=command, slug="model", manifest=manifest, config_yaml="", prompts=prompts)
+    return create_run(runs_dir, command=command, slug=slug, manifest=manifest, config_yaml="", prompts=prompts)
 
 
 def measure(name: str, arguments: list[str], runs_dir: Path) -> None:
@@ -196,18 +228,18 @@ def measure(name: str, arguments: list[str], runs_dir: Path) -> None:
     starts, totals, busy, peaks = [], [], [], []
     for _ in range(5):
         starts.append(timed(["--help"])[0])
-        seconds, cpu_s, peak = timed([*arguments, "--runs-dir", str(runs_dir), "--json"])
+        seconds, processor_s, peak = timed([*arguments, "--runs-dir", str(runs_dir), "--json"])
         totals.append(seconds)
-        busy.append(cpu_s)
+        busy.append(processor_s)
         peaks.append(peak)
     line = {
         "command": name,
         "median_s": round(statistics.median(totals), 3),
-        "cpu_s": round(statistics.median(busy), 3),
         "startup_s": round(statistics.median(starts), 3),
+        "processor_s": round(statistics.median(busy), 3),
         "peak_mib": round(max(peaks) / 2**20),
     }
-    print(json.dumps(line))
+    print(json.dumps(line), flush=True)
 
 
 def timed(arguments: list[str]) -> tuple[float, float, int]:

@@ -54,7 +54,7 @@ def main() -> None:
 def measure(name: str, arguments: list[str], runs_dir: Path) -> None:
     """Time a command in five fresh processes and print the median."""
     starts = [timed(["--help"])[0] for _ in range(5)]
-    seconds, peaks = zip(*(timed([*arguments, "--runs-dir", str(runs_dir)]) for _ in range(5)), strict=True)
+    seconds, _, peaks = zip(*(timed([*arguments, "--runs-dir", str(runs_dir)]) for _ in range(5)), strict=True)
     line = {
         "command": name,
         "median_s": round(statistics.median(seconds), 3),

@@ -1,3 +1,4 @@
+import json
 import sys
 from pathlib import Path
 
@@ -156,3 +157,14 @@ def test_what_a_picture_lacks_is_said():
     )
     done = run_plot("heatmap", FILES[1], "--value", "difference")
     assert "there are none of ftwb1" in done.exception.hint
+
+
+def test_heatmaps_and_curves_of_training_have_their_numbers_as_json(tmp_path):
+    (table,) = json.loads(run_plot("heatmap", *FILES, "--value", "difference", "--json").stdout)["tables"]
+    rows = {row["row"]: row for row in table["rows"]}
+    assert len(rows) == 21
+    assert round(rows["ftwb2-1 distance+trianglearea"]["distance"], 2) == 0.08
+    record_training(tmp_path, metrics=[{"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.5}])
+    (table,) = json.loads(run_plot("training", "--runs-dir", tmp_path, "--json").stdout)["tables"]
+    assert [(row["step"], row["loss"]) for row in table["rows"]] == [(1, 2.0), (2, 1.5)]
+    assert "loss_low" not in table["columns"]

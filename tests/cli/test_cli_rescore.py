@@ -23,6 +23,8 @@ from labkit.record.frames import read_scored, read_verdicts
 from labkit.record.identity import components_hash
 from labkit.record.rescoring import graded_prompts
 from labkit.record.run import Run
+from labkit.report.explorer.reading import read_explored
+from labkit.report.pool import pool, read_part
 from labkit.rollouts.checks import check_run
 from labkit.rollouts.findings import as_result, as_texts
 
@@ -76,6 +78,7 @@ def test_corrected_golds_stand_beside_the_old_verdicts(inside: Labkit, tmp_path:
     assert run.score_hash != run.manifest["score_hash"] and run.status() == "done"
     assert read_verdicts(run, run.manifest["score_hash"]).frame.equals(old)
     assert [prompt["gold"]["answer"] for prompt in graded_prompts(run)] == ["0", "1", "5"]
+    assert [prompt["gold"]["answer"] for prompt in read_explored([run]).prompts] == ["0", "1", "5"]
     result = run.result()
     assert result is not None and result["arms"][0]["pass_at_k"]["1"][0] == pytest.approx(5 / 9)
 
@@ -114,6 +117,35 @@ def test_a_compacted_run_is_scored_again_too(inside: Labkit, tmp_path: Path) -> 
     assert num_correct(run) == 5 and not list((run.path / "scores").iterdir())
     assert inside("eval", "--rescore", "last").returncode == 0
     assert num_correct(run) == 4
+
+
+def test_errors_of_questions_without_a_gold_count_neither_way_in_parquet_either(inside: Labkit, tmp_path: Path) -> None:
+    run = solved_run(tmp_path / "runs", TEXTS)
+    golds = write_golds(tmp_path / "g.jsonl", {0: "7", 2: "5"})
+    assert inside("eval", "--rescore", "last", "--data", golds).returncode == 0
+    lines = read_part(run)
+    compact(run)
+    packed = read_part(run)
+    assert packed.counts.equals(lines.counts)
+    for part in (lines, packed):
+        (arm,) = pool([part]).arms
+        assert (len(arm.prompts), int(arm.num_correct.sum()), arm.num_errors) == (2, 3, 0)
+
+
+def test_sides_are_compared_by_the_verdicts_in_force(inside: Labkit, tmp_path: Path) -> None:
+    a, b = (solved_run(tmp_path / "runs", TEXTS, seed=seed, slug=f"seed{seed}") for seed in (1, 2))
+    golds = write_golds(tmp_path / "g.jsonl", {0: "7", 2: "5"})
+    words = ("report", a.id, "--against", b.id, "--intersect", "--table", "comparison", "-k", "1", "--json")
+    assert inside("eval", "--rescore", a.id, "--data", golds).returncode == 0
+    refused = inside(*words)
+    assert refused.returncode == 2 and "the right answers of 2 of 2 prompts" in refused.stderr
+    assert inside("eval", "--rescore", b.id, "--data", golds).returncode == 0
+    done = inside(*words)
+    assert done.returncode == 0, done.stderr
+    (table,) = json.loads(done.stdout)["tables"]
+    (only,) = table["rows"]
+    assert (only["pass_a"], only["pass_b"], only["num_prompts"]) == (pytest.approx(0.5), pytest.approx(0.5), 2)
+    assert any(note.startswith(f"B: {b.id} was scored again") for note in table["notes"])
 
 
 def test_a_damaged_file_of_verdicts_is_made_again(inside: Labkit, tmp_path: Path) -> None:

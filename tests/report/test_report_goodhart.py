@@ -251,8 +251,8 @@ def test_what_against_cannot_do_is_refused(tmp_path: Path) -> None:
         ([], [goodhart[0].id], ConfigError, "--against needs the runs to compare"),
         ([goodhart[0].id], [goodhart[1].id], RecordError, "are one condition"),
         ([goodhart[0].id], [goodhart[0].id], RecordError, "are one condition"),
-        ([sweep.id], [goodhart[0].id], ConfigError, "there is no comparison of runs like"),
-        ([goodhart[0].id], [sweep.id], ConfigError, "(labkit sample) yet"),
+        ([sweep.id], [goodhart[0].id], ConfigError, f"asked Goodhart items, {sweep.id} did not"),
+        ([goodhart[0].id], [sweep.id], ConfigError, f"asked Goodhart items, {sweep.id} did not"),
         ([goodhart[0].id], ["nosuch"], RecordError, "no run 'nosuch'"),
     ):
         with pytest.raises(error) as caught:

@@ -6,7 +6,8 @@ from rich.cells import cell_len
 from labkit.errors import ConfigError
 from labkit.report.colours import STOPS, colour_at, text_colour
 from labkit.report.figures import Heatmap
-from labkit.report.terminal_heatmap import drawing, print_heatmap
+from labkit.report.terminal import print_figure
+from labkit.report.terminal_heatmap import drawing
 from labkit.report.world.heatmaps import cka_heatmaps, score_heatmaps
 from labkit.report.world.scores import Score, ScoredModel, mixture_of
 from labkit.tasks.world.metrics import Improvement
@@ -150,15 +151,15 @@ def test_text_can_be_read_on_light_and_dark():
 
 
 def test_off_a_terminal_and_under_no_color_there_are_only_numbers(capsys, monkeypatch):
-    print_heatmap(small())
+    print_figure(small())
     plain = capsys.readouterr().out
     assert "\x1b" not in plain
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm-256color")
-    print_heatmap(small(), width=100)
+    print_figure(small(), width=100)
     coloured = capsys.readouterr().out
     assert "\x1b[" in coloured
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain
     monkeypatch.setenv("NO_COLOR", "1")
-    print_heatmap(small(), width=100)
+    print_figure(small(), width=100)
     assert ";48;" not in capsys.readouterr().out

@@ -4,7 +4,7 @@ import pytest
 from recorded_runs import record_training
 
 from labkit.errors import ConfigError
-from labkit.report.terminal import drawing
+from labkit.report.terminal_curves import drawn_curves
 from labkit.report.training_figures import training_figures
 
 LOG = [
@@ -66,7 +66,7 @@ def test_the_axis_holds_every_value(tmp_path, values, ends):
     (figure,) = training_figures([record_training(tmp_path, metrics=metrics)])
     assert figure.y_lower <= min(values) <= max(values) <= figure.y_upper
     assert (figure.y_lower, figure.y_upper) == pytest.approx(ends)
-    assert len(drawing(figure, 80).plain.splitlines()) > 20
+    assert len(drawn_curves(figure, 80).plain.splitlines()) > 20
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_errors_that_fall_far_have_a_logarithmic_axis(tmp_path, values, ticks):
     assert figure.y_lower <= min(value for value in values if value) <= max(values) <= figure.y_upper
     assert figure.y_ticks == pytest.approx([tick for tick in ticks if tick != 0.2])
     assert figure.y_label.endswith("(0 at the bottom)") == (0.0 in values)
-    lines = drawing(figure, 80).plain.splitlines()
+    lines = drawn_curves(figure, 80).plain.splitlines()
     assert len(lines) > 20 and any("5,000" in line or "1,000,000" in line or "200" in line for line in lines)
 
 
@@ -103,7 +103,7 @@ def test_a_run_has_one_letter_in_all_figures(tmp_path):
     loss, alone = training_figures([first, second])
     assert [number for number, _ in loss.numbered()] == [0, 1]
     assert [number for number, _ in alone.numbered()] == [1]
-    assert drawing(alone, 80).plain.splitlines()[-1].split() == ["b", second.id]
+    assert drawn_curves(alone, 80).plain.splitlines()[-1].split() == ["b", second.id]
 
 
 def test_a_run_that_logged_nothing_has_no_figure(tmp_path):
@@ -113,5 +113,5 @@ def test_a_run_that_logged_nothing_has_no_figure(tmp_path):
 def test_a_long_curve_keeps_a_few_letters(tmp_path):
     metrics = [{"step": step, "loss": 1.0} for step in range(1000)]
     (figure,) = training_figures([record_training(tmp_path, metrics=metrics)])
-    curve = drawing(figure, 100).plain.splitlines()[1:-3]
+    curve = drawn_curves(figure, 100).plain.splitlines()[1:-3]
     assert 2 <= sum(line.count("a") for line in curve) <= 12

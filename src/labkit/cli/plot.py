@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
+from labkit.cli import plot_comparisons, plot_sweeps
+from labkit.cli.plot_output import Json, Out, Width, check_out, show
 from labkit.cli.report import (
     DEFAULT_RUNS_DIR,
     RUN_HELP,
     RUN_OR_CSV_HELP,
     CkaFile,
     Improvement,
-    Ks,
     Layer,
     RunsDir,
     Salvage,
     Verbose,
 )
-
-if TYPE_CHECKING:
-    from labkit.report.figures import Figure, Heatmap
-
-Out = Annotated[
-    Path | None,
-    typer.Option(
-        "--out", metavar="FILE", help="Write a file instead: .svg, .png, or .html, which needs no network.",
-        show_default=False,
-    ),
-]  # fmt: skip
-Width = Annotated[int | None, typer.Option("--width", min=60, help="Columns to draw on.  [the terminal's]")]
-
-PASS_AT_K_HELP = """Draw pass@k over k, one curve an arm, k on a logarithmic axis.
-
-Named runs are merged as labkit report merges them; without names every group of runs gets a figure. Off a terminal the
-figure is 100 columns wide and has no colour.
-"""
 
 HEATMAP_HELP = """Draw a matrix of models and tasks of the world-cities experiment.
 
@@ -51,36 +33,21 @@ TRAINING_HELP = """Draw what trainings logged over their steps, one curve a run,
 Without names it is about every training.
 """
 
+EXPLORER_HELP = """Write a page in which every prompt of some runs can be looked at, two arms against each other.
+
+It is one HTML file that needs no network: counts of all rollouts, and of each prompt and arm at most eight texts with their
+verdicts. The runs may be of several models; they have to be of one task and over the same prompts.
+"""
+
 
 def register(app: typer.Typer) -> None:
     plots = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-    plots.command("pass-at-k", help=PASS_AT_K_HELP)(_pass_at_k)
+    plot_sweeps.register(plots)
+    plot_comparisons.register(plots)
     plots.command("heatmap", help=HEATMAP_HELP)(_heatmap)
     plots.command("training", help=TRAINING_HELP)(_training)
+    plots.command("explorer", help=EXPLORER_HELP)(_explorer)
     app.add_typer(plots, name="plot", help="Draw what runs found.")
-
-
-def _pass_at_k(
-    runs: Annotated[list[str] | None, typer.Argument(help=RUN_HELP, show_default=False)] = None,
-    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
-    ks: Ks = None,
-    out: Out = None,
-    width: Width = None,
-    salvage: Salvage = False,
-    verbose: Verbose = False,
-) -> None:
-    from labkit.cli.console import say
-    from labkit.report.figures import pass_at_k_figure
-    from labkit.report.overview import report
-
-    _check(out)
-    found = report(runs or (), runs_dir, ks=ks or (), salvage=salvage)
-    tables = [table for table in found.tables if table.kind == "pass_at_k" and table.rows]
-    _show([pass_at_k_figure(table) for table in tables], out, width)
-    if not tables:
-        say(f"there are no rollouts to plot under {runs_dir}; labkit sample and labkit perturb make some")
-    for note in [*found.notes, *(note for table in tables for note in table.notes)]:
-        say(f"note: {note}")
 
 
 def _heatmap(
@@ -99,16 +66,17 @@ def _heatmap(
     layer: Layer = None,
     out: Out = None,
     width: Width = None,
+    as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     from labkit.cli.console import say
     from labkit.report.world.pictures import heatmaps
     from labkit.report.world.tables import WorldOptions
 
-    _check(out)
+    check_out(out, as_json=as_json)
     options = WorldOptions(improvement, cka=cka, layer=layer)
     found, notes = heatmaps(runs or (), runs_dir, options, value=value, family=family, seed=seed)
-    _show(found, out, width)
+    show(found, out, width, as_json=as_json)
     for note in notes:
         say(f"note: {note}")
 
@@ -125,49 +93,38 @@ def _training(
     ] = None,
     out: Out = None,
     width: Width = None,
+    as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:  # fmt: skip
     from labkit.cli.console import say
     from labkit.report.overview import training_runs
     from labkit.report.training_figures import training_figures
 
-    _check(out)
+    check_out(out, as_json=as_json)
     found, notes = training_runs(runs or (), runs_dir)
     figures = training_figures(found, metrics or ()) if found else []
-    _show(figures, out, width)
+    show(figures, out, width, as_json=as_json)
     if not figures:
         say(f"there is no training to plot under {runs_dir}" if not found else "nothing was logged yet")
     for note in notes:
         say(f"note: {note}")
 
 
-def _check(out: Path | None) -> None:
-    """Refuse a file that cannot be written before anything is read."""
-    if out is not None:
-        from labkit.report.drawing import check_figure_path
+def _explorer(
+    runs: Annotated[list[str], typer.Argument(help=RUN_HELP, show_default=False)],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The page to write, .html.", show_default=False)],
+    intersect: Annotated[
+        bool, typer.Option("--intersect", help="Of runs over different prompts, show those that all were asked.")
+    ] = False,
+    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
+    salvage: Salvage = False,
+    verbose: Verbose = False,
+) -> None:
+    from labkit.cli.console import say
+    from labkit.record.catalog import find_runs
+    from labkit.report.explorer.page import check_page_path, save_explorer
 
-        check_figure_path(out)
-
-
-def _show(figures: Sequence[Figure | Heatmap], out: Path | None, width: int | None) -> None:
-    """Draw figures in the terminal, or write them all into one file."""
-    if out is not None and figures:
-        from labkit.cli.console import say
-        from labkit.report.drawing import save_figures
-
-        save_figures(figures, out)
-        say(f"wrote {out}")
-    elif out is None:
-        from labkit.report.figures import Heatmap
-
-        for number, figure in enumerate(figures):
-            if number:
-                print()
-            if isinstance(figure, Heatmap):
-                from labkit.report.terminal_heatmap import print_heatmap
-
-                print_heatmap(figure, width=width)
-            else:
-                from labkit.report.terminal import print_figure
-
-                print_figure(figure, width=width)
+    check_page_path(out)
+    for note in save_explorer(find_runs(runs, runs_dir), out, intersect=intersect, salvage=salvage):
+        say(f"note: {note}")
+    say(f"wrote {out}")

@@ -41,6 +41,7 @@ TABLE_KINDS = (
     *("world_reciprocity", "world_cka", "representations", "cka"),
     *("dbdk", "dbdk_category", "dbdk_items", "dbdk_comparison", "dbdk_item_tests"),
     *("best_of_n", "gsm8k_rules"),
+    *("comparison", "best", "overlap", "union", "equal_tokens", "comparison_arms"),
 )
 """`labkit.report.overview.KINDS`, which takes longer to load than help may."""
 
@@ -52,7 +53,7 @@ what was read from hidden states, and how often Goodhart items were explained an
 
 Named runs are merged into one table, where a rollout that stands in several counts once; they must rest on the same
 base and scorer; Goodhart runs on several models are compared with the first. Without names every run is shown, and those
-that cannot be merged stand in tables of their own.
+that cannot be merged stand in tables of their own. With --against, both sides are merged so and compared over the same prompts.
 Off a terminal the tables are tab-separated, with all columns and nothing cut.
 """
 
@@ -101,7 +102,19 @@ def _report(
         typer.Option(
             "--against",
             metavar="RUN",
-            help="Compare with this run; repeatable. Goodhart runs only.",
+            help="Compare with this run, which is the base; repeatable: sweeps with sweeps, or goodhart runs.",
+            show_default=False,
+        ),
+    ] = None,
+    intersect: Annotated[
+        bool, typer.Option("--intersect", help="With --against: compare over the prompts that both sides have.")
+    ] = False,
+    arms: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--arm",
+            metavar="ARM",
+            help="With --against: compare this arm, twice: one of each side, such as temperature=1.  [the best]",
             show_default=False,
         ),
     ] = None,
@@ -123,12 +136,22 @@ def _report(
 
     format = chosen_format(json=as_json, csv=as_csv, markdown=markdown, latex=latex)
 
+    from labkit.report.comparison.kinds import ComparisonOptions
     from labkit.report.overview import report, shortened
     from labkit.report.world.tables import WorldOptions, task_list
 
     world = WorldOptions(improvement, tuple(splits or ()), cka, layer, task_list(tasks))
-    items = {"against": against or (), "without": without or ()}
-    found = report(runs or (), runs_dir, ks=ks or (), salvage=salvage, kinds=kinds or (), world=world, **items)
+    found = report(
+        runs or (),
+        runs_dir,
+        ks=ks or (),
+        salvage=salvage,
+        kinds=kinds or (),
+        world=world,
+        against=against or (),
+        without=without or (),
+        comparison=ComparisonOptions(tuple(arms or ()), intersect),
+    )
     if format is None and sys.stdout.isatty() and not kinds:
         found = shortened(found)
     if found.tables or as_json:

@@ -118,10 +118,40 @@ def _packed_verdicts(run: Run, score_hash: str, wanted: Sequence[str]) -> pl.Dat
     return packed.filter(pl.col(given).is_not_null()).with_columns(younger).rename(names).select(wanted)
 
 
+SCORED_COLUMNS = ("seed", "finish_reason", "num_tokens", "error")
+"""What readers of scored rollouts have beside the key, unless they ask for more."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredScan:
+    """What `read_scored` gives, not yet read where it stands in Parquet: a count of millions of rows needs no room for
+    them."""
+
+    run: Run
+    rows: pl.LazyFrame
+    """The key and the columns that were asked for."""
+    warnings: tuple[str, ...] = ()
+
+    def read(self, arm: str | None = None) -> pl.DataFrame:
+        """The rows, of one arm or of all; see `collect`."""
+        return self.collect(self.rows if arm is None else self.rows.filter(pl.col("arm") == arm))
+
+    def collect(self, query: pl.LazyFrame) -> pl.DataFrame:
+        """Carry out a query over `rows`, a piece of the file at a time.
+
+        Raises:
+            RecordError: the file is damaged.
+        """
+        try:
+            return query.collect(engine="streaming")
+        except pl.exceptions.PolarsError:
+            raise _parquet_damage(self.run) from None
+
+
 def read_scored(
     run: Run,
     *,
-    columns: Sequence[str] = ("seed", "finish_reason", "num_tokens", "error"),
+    columns: Sequence[str] = SCORED_COLUMNS,
     verdict_columns: Sequence[str] = ("correct",),
     salvage: bool = False,
 ) -> Rows:
@@ -135,22 +165,35 @@ def read_scored(
         verdict_columns: of the verdict, `correct` among them
         salvage: leave damaged lines out with a warning instead of raising
     """
+    scan = scan_scored(run, columns=columns, verdict_columns=verdict_columns, salvage=salvage)
+    return Rows(scan.read(), scan.warnings)
+
+
+def scan_scored(
+    run: Run,
+    *,
+    columns: Sequence[str] = SCORED_COLUMNS,
+    verdict_columns: Sequence[str] = ("correct",),
+    salvage: bool = False,
+) -> ScoredScan:
+    """`read_scored`, without reading rows from Parquet before they are asked for."""
     score_hash = run.score_hash
+    wanted = [*_with_key(columns, ROLLOUT_SCHEMA), *verdict_columns]
     packed = {verdict_column(name, score_hash): name for name in verdict_columns}
     has_lines = any(run.rows_dir.glob("*.jsonl")) or run.scores_path(score_hash).exists()
     if run.parquet_path.exists() and not has_lines and set(packed) <= set(packed_columns(run)):
-        frame = _read_packed(run, [*_with_key(columns, ROLLOUT_SCHEMA), *packed]).rename(packed)
-        return Rows(_errors_are_wrong(run, frame))
+        scanned = pl.scan_parquet(run.parquet_path).rename(packed).select(wanted)
+        return ScoredScan(run, _errors_are_wrong(run, scanned, columns))
     rows = read_rollouts(run, columns=columns, salvage=salvage)
     verdicts = read_verdicts(run, score_hash, columns=verdict_columns, salvage=salvage)
     frame = rows.frame.join(verdicts.frame, on=[*KEY, "attempt"], how="left")
-    return Rows(_errors_are_wrong(run, frame), rows.warnings + verdicts.warnings)
+    return ScoredScan(run, _errors_are_wrong(run, frame.lazy(), columns), rows.warnings + verdicts.warnings)
 
 
 def read_many(
     runs: Iterable[Run],
     *,
-    columns: Sequence[str] = ("seed", "finish_reason", "num_tokens", "error"),
+    columns: Sequence[str] = SCORED_COLUMNS,
     salvage: bool = False,
 ) -> Rows:
     """`read_scored` over any number of runs, one below the other, with the column `run` in front.
@@ -206,11 +249,11 @@ def _concat(frames: Sequence[pl.DataFrame], schema: pl.Schema, wanted: Sequence[
     return pl.concat(frames) if frames else pl.DataFrame(schema={name: schema[name] for name in wanted})
 
 
-def _errors_are_wrong(run: Run, frame: pl.DataFrame) -> pl.DataFrame:
+def _errors_are_wrong(run: Run, rows: pl.LazyFrame, columns: Sequence[str]) -> pl.LazyFrame:
     # Scoring again gives every rollout a verdict but those of prompts without a gold, which count neither way.
-    if "error" not in frame.columns or (run.rescored() or {}).get("left_out"):
-        return frame
-    return frame.with_columns(correct=pl.when(pl.col("error").is_not_null()).then(False).otherwise(pl.col("correct")))
+    if "error" not in columns or (run.rescored() or {}).get("left_out"):
+        return rows
+    return rows.with_columns(correct=pl.when(pl.col("error").is_not_null()).then(False).otherwise(pl.col("correct")))
 
 
 def read_segment(path: Path, schema: pl.Schema, salvage: bool) -> Rows:

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from labkit.report.pool import ArmCounts, Pool, ranking_column
+from labkit.report.counting import ArmCounts
+from labkit.report.pool import Pool, ranking_column
 from labkit.report.prompt_means import accuracy_cells
 from labkit.report.selection_notes import (
     comparison_note,
@@ -109,7 +110,7 @@ def best_of_n_table(pooled: Pool, ks: Sequence[int] = ()) -> Table | None:
 def _arm(pooled: Pool, counts: ArmCounts, ks: Sequence[int]) -> _Arm:
     key, enough = counts.arm.key, counts.num_rollouts >= LEAST_CANDIDATES
     most = int(counts.num_rollouts[enough].min())
-    scored = pooled.rollouts.filter((pl.col("arm") == key) & pl.col("correct").is_not_null())
+    scored = pooled.rollouts(key).filter(pl.col("correct").is_not_null())
     scored = scored.filter(pl.len().over("prompt") >= LEAST_CANDIDATES)
     shown = sorted({k for k in ks if k <= most} if ks else {*powers_of_two(most), most})
     arm = _Arm(key, _candidates(scored.sort("prompt", "index", "seed")), shown)
@@ -139,9 +140,9 @@ def _candidates(frame: pl.DataFrame) -> Candidates:
 def _common_rankings(pooled: Pool) -> tuple[list[Selector], list[str]]:
     """The rankings that every run of a pool has, and notes on them and on the others."""
     selectors, notes = [], []
-    for name in dict.fromkeys(name for rankings in pooled.rankings for name in rankings):
-        found = [rankings[name] for rankings in pooled.rankings if name in rankings]
-        if len(found) < len(pooled.rankings) or len({ranking.hash for ranking in found}) > 1:
+    for name in dict.fromkeys(name for part in pooled.parts for name in part.rankings):
+        found = [part.rankings[name] for part in pooled.parts if name in part.rankings]
+        if len(found) < len(pooled.parts) or len({ranking.hash for ranking in found}) > 1:
             notes.append(f"{name} is left out: it is not one and the same ranking in every run")
             continue
         if owed := sum(ranking.num_owed for ranking in found):

@@ -30,7 +30,7 @@ def rules_table(pooled: Pool) -> Table:
         pooled: read with its candidates and texts
     """
     golds = {line["id"]: Fraction(line["gold"]["answer"]) for run in pooled.runs for line in graded_prompts(run)}
-    graded = _graded(pooled.rollouts.filter(pl.col("correct").is_not_null()), golds)
+    graded = _graded(pooled.rollouts().filter(pl.col("correct").is_not_null()), golds)
     runs = pooled.runs[0].id if len(pooled.runs) == 1 else f"{len(pooled.runs)} runs"
     rows: list[dict[str, Cell]] = []
     notes = [f"{name}: {meaning}" for name, meaning in RULES.items()]

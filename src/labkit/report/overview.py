@@ -17,6 +17,8 @@ from labkit.errors import ConfigError, RecordError
 from labkit.record.catalog import find_runs, run_paths
 from labkit.record.run import Run, open_run
 from labkit.report.checks import CHECKS_KIND, checks_notes, checks_table
+from labkit.report.comparison.kinds import KINDS as COMPARISON_KINDS
+from labkit.report.comparison.kinds import ComparisonOptions, refuse_misfits
 from labkit.report.goodhart.kinds import COMPARISON_KIND, ITEM_TESTS_KIND, is_goodhart_run, refuse_unused_options
 from labkit.report.goodhart.kinds import DETAILS as GOODHART_DETAILS
 from labkit.report.goodhart.kinds import KINDS as GOODHART_KINDS
@@ -51,6 +53,7 @@ KINDS = (
     *EXTRACTION_KINDS,
     *GOODHART_KINDS,
     *CANDIDATE_KINDS,
+    *COMPARISON_KINDS,
 )
 """Every kind of table that a report can have."""
 
@@ -108,9 +111,11 @@ class _Asked:
         world: WorldOptions,
         against: Sequence[str],
         without: Sequence[str],
+        comparison: ComparisonOptions,
     ) -> None:
         self.runs_dir, self.ks, self.salvage, self.kinds, self.world = runs_dir, ks, salvage, kinds, world
         self.against, self.without = find_runs(against, runs_dir), without
+        self.comparison = comparison
         self.cka = cka_of_file(world)
         self.splits = [parse_split(text) for text in world.splits]
 
@@ -133,6 +138,7 @@ def report(
     world: WorldOptions | None = None,
     against: Sequence[str] = (),
     without: Sequence[str] = (),
+    comparison: ComparisonOptions | None = None,
 ) -> Report:
     """The tables of what `references` name, merged, or of all runs under `runs_dir`, grouped.
 
@@ -142,17 +148,22 @@ def report(
         world: options of the tables of the world-cities experiment
         against: runs that those of `references` are compared with
         without: Goodhart items to leave out
+        comparison: how sweeps are compared with `against`
 
     Raises:
         RecordError: a named run is unknown, damaged, does not fit the others, cannot be compared, or lacks its baseline.
         InputError: a named CSV file cannot be used. ConfigError: a k is too large, or an option cannot be used.
     """
     _check_kinds(kinds)
-    asked = _Asked(runs_dir, ks, salvage, kinds, world or WorldOptions(), against, without)
+    comparison = comparison or ComparisonOptions()
+    asked = _Asked(runs_dir, ks, salvage, kinds, world or WorldOptions(), against, without, comparison)
     files = [Path(reference) for reference in references if reference.endswith(".csv")]
     names = [reference for reference in references if not reference.endswith(".csv")]
     if against and not names:
         raise ConfigError("--against needs the runs to compare", "name them: labkit report RUN --against BASE")
+    if not against and (comparison.given or not set(COMPARISON_KINDS).isdisjoint(kinds)):
+        what = "--arm and --intersect say" if comparison.given else f"a table of kind {' or '.join(kinds)} says"
+        raise ConfigError(f"{what} how two sides compare, and there is one", "labkit report RUN --against BASE")
     published = published_tables(files, asked.world, asked.cka) if files else []
     if names:
         found = _named(find_runs(names, runs_dir), asked)
@@ -226,22 +237,30 @@ def _named(runs: Sequence[Run], asked: _Asked) -> Report:
     for run in runs:
         by_sort.add(run)
     tables = []
-    refuse_unused_options(by_sort.goodhart, asked.against, asked.without, runs)
+    refuse_unused_options(by_sort.goodhart, asked.without)
+    refuse_misfits(runs, asked.against, asked.comparison, asked.kinds)
     if by_sort.goodhart:
         from labkit.report.goodhart.tables import named_tables
 
         tables += named_tables(
             by_sort.goodhart, asked.against, asked.wants, notes, without=asked.without, salvage=asked.salvage
         )
-    if by_sort.sweeps:
+    if asked.against and not by_sort.goodhart:
+        from labkit.report.sweeps import compared_tables
+
+        tables += compared_tables(
+            runs, asked.against, asked.comparison, ks=asked.ks, kinds=asked.kinds, salvage=asked.salvage
+        )
+    elif by_sort.sweeps:
         from labkit.report.sweeps import merged_tables
 
         tables += merged_tables(by_sort.sweeps, asked.ks, kinds=asked.kinds, salvage=asked.salvage)
-    if CHECKS_KIND in asked.kinds and by_sort.with_rows:
-        tables.append(checks_table(by_sort.with_rows, salvage=asked.salvage))
+    with_rows = [*by_sort.with_rows, *asked.against]
+    if CHECKS_KIND in asked.kinds and with_rows:
+        tables.append(checks_table(with_rows, salvage=asked.salvage))
     elif not asked.kinds:
-        again = sum(run.ask().num_rollouts for run in by_sort.with_rows) <= _MOST_CHECKED
-        notes += [note for run in by_sort.with_rows for note in checks_notes(run, again=again, salvage=asked.salvage)]
+        again = sum(run.ask().num_rollouts for run in with_rows) <= _MOST_CHECKED
+        notes += [note for run in with_rows for note in checks_notes(run, again=again, salvage=asked.salvage)]
     if by_sort.training:
         tables.append(training_table(by_sort.training))
     if by_sort.extractions:
@@ -262,7 +281,7 @@ def _overview(asked: _Asked) -> Report:
         if (run := unless_damaged(open_run, path, path.name, notes)) is not None:
             by_sort.add(run)
     tables = []
-    refuse_unused_options(by_sort.goodhart, asked.against, asked.without)
+    refuse_unused_options(by_sort.goodhart, asked.without)
     if by_sort.goodhart and any(map(asked.wants_at_a_glance, GOODHART_KINDS)):
         from labkit.report.goodhart.tables import grouped_tables as goodhart_tables
 

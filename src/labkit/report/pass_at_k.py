@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from labkit.errors import ConfigError
 from labkit.record.run import Run
+from labkit.report.counting import ArmCounts
 from labkit.report.naming import config_value
-from labkit.report.pool import ArmCounts, Pool, pool, read_part, refuse_unlike
+from labkit.report.pool import Pool, pool, read_part, refuse_unlike
 from labkit.report.table import Cell, Table
 from labkit.stats import Rate, pass_at_k_rates, powers_of_two, wilson_mean
 
@@ -47,7 +48,7 @@ def pool_table(pooled: Pool, ks: Sequence[int] = ()) -> Table:
     between = [f"pass@{k}" for k in shown[1:-1]]
     return Table(
         "pass_at_k",
-        _title(pooled.runs),
+        f"pass@k, {subject(pooled.runs)}",
         columns,
         [_row(counts, shown) for counts in pooled.arms],
         list(pooled.notes),
@@ -57,7 +58,7 @@ def pool_table(pooled: Pool, ks: Sequence[int] = ()) -> Table:
 
 
 def _row(counts: ArmCounts, ks: Sequence[int]) -> dict[str, Cell]:
-    least = int(counts.num_rollouts.min())
+    least = counts.least
     rates = pass_at_k_rates(counts.num_rollouts, counts.num_correct, [k for k in ks if k <= least])
     truncated = counts.num_truncated / counts.num_rollouts  # (P,)
     cells: dict[str, Cell] = {
@@ -79,7 +80,8 @@ def _rate_cells(name: str, rate: Rate) -> dict[str, Cell]:
     return {name: rate.value, f"{name}_low": rate.low, f"{name}_high": rate.high}
 
 
-def _title(runs: Sequence[Run]) -> str:
+def subject(runs: Sequence[Run]) -> str:
+    """What a table or figure of these runs is about: task, model, and the run or how many."""
     words = [config_value(runs[0].manifest, key) for key in ("config.task.name", "config.model.id")]
     who = runs[0].id if len(runs) == 1 else f"{len(runs)} runs"
-    return ", ".join(["pass@k", *(str(word) for word in words if word), who])
+    return ", ".join([*(str(word) for word in words if word), who])

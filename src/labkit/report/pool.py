@@ -1,30 +1,26 @@
 """Rollouts of runs that rest on the same base, pooled: who contributed, what counts, and what must be said about it.
 
 A rollout's identity is (prompt, arm, index) under its seed. Runs of one seed share their draws, so what stands in
-several of them counts once; another run seed brings further draws. Knows counts, not statistics.
+several of them counts once; another run seed brings further draws. Rollouts are counted where they lie and not held,
+unless runs share draws or their candidates are asked for. Knows counts, not statistics.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from labkit.errors import RecordError
-from labkit.record.frames import KEY, read_scored
-from labkit.record.identity import Arm, components_hash, describe_difference
+from labkit.record.frames import KEY, SCORED_COLUMNS, ScoredScan, scan_scored
+from labkit.record.identity import components_hash, describe_difference
 from labkit.record.rankings import Ranking, read_rankings
 from labkit.record.run import Ask, Run, Status
+from labkit.report.counting import ArmCounts, add_up, arm_counts, count_once, count_rollouts, without_repeats
 from labkit.report.naming import config_value, rescored_text, unscored_notes
 
-_COUNTED = ("seed", "finish_reason", "num_tokens", "error")
-_DRAW = ["prompt", "arm", "index", "seed"]
 _METHODS = ("greedy", "temperature", "perturbation")
-
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,51 +32,45 @@ class Part:
     status: Status
     engine: str
     """Name and version."""
-    frame: pl.DataFrame
-    """One row a rollout: the key, `seed`, `finish_reason`, `num_tokens`, `error`, `correct`; and what else was asked for."""
-    warnings: tuple[str, ...]
+    scan: ScoredScan
+    """Its rollouts; beside `SCORED_COLUMNS` and `correct` what else was asked for."""
+    counts: pl.DataFrame
+    """One row for each arm and prompt; see `count_rollouts`."""
     rankings: Mapping[str, Ranking]
     """By name those whose scores stand in the column `ranking_column(name)`."""
 
-
-@dataclass(frozen=True, slots=True)
-class ArmCounts:
-    """What is needed of one arm; P prompts in no particular order, the same in every array."""
-
-    arm: Arm
-    run_ids: tuple[str, ...]
-    """The runs that have rollouts of it."""
-    num_rollouts: IntArray
-    """(P,) rollouts with a verdict"""
-    num_correct: IntArray
-    """(P,)"""
-    num_truncated: IntArray
-    """(P,) rollouts cut at the token limit"""
-    num_errors: int
-    mean_tokens: float | None
-    """Tokens a rollout, over those without an error."""
+    @property
+    def num_rows(self) -> int:
+        """Rollouts there are, with a verdict or without."""
+        return int(self.counts["num_rows"].sum())
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
     """Runs as one: counts for every arm, greedy first, then by temperature, then by sigma."""
 
-    runs: tuple[Run, ...]
+    parts: tuple[Part, ...]
     arms: tuple[ArmCounts, ...]
     notes: tuple[str, ...]
-    rollouts: pl.DataFrame
-    """The frames of the parts, each draw once."""
-    rankings: tuple[Mapping[str, Ranking], ...]
-    """Those of each part."""
+    without_rollouts: tuple[str, ...]
+    """Keys of arms that were asked for and have no rollout with a verdict yet."""
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        return tuple(part.run for part in self.parts)
 
     @property
     def most_rollouts(self) -> int:
         """Rollouts that every prompt of some arm has: the largest k that can be reported."""
-        return max((int(arm.num_rollouts.min()) for arm in self.arms), default=0)
+        return max((arm.least for arm in self.arms), default=0)
+
+    def rollouts(self, arm: str | None = None) -> pl.DataFrame:
+        """The rollouts of one arm or of all, each draw once; read anew at each use."""
+        return without_repeats([part.scan.read(arm) for part in self.parts])
 
 
 def read_part(run: Run, *, salvage: bool = False, candidates: bool = False, texts: bool = False) -> Part:
-    """Read what a pool needs of a run.
+    """Count what a pool needs of a run.
 
     Args:
         salvage: read past damaged lines
@@ -91,20 +81,31 @@ def read_part(run: Run, *, salvage: bool = False, candidates: bool = False, text
     Raises:
         RecordError: the record is damaged, and `salvage` is off or does not help.
     """
-    columns = [*_COUNTED, *(["logprob"] if candidates else []), *(["text"] if texts or candidates else [])]
+    columns = [*SCORED_COLUMNS, *(["logprob"] if candidates else []), *(["text"] if texts or candidates else [])]
     verdict = ["correct", *(["answer", "rule"] if candidates else [])]
-    rows = read_scored(run, columns=columns, verdict_columns=verdict, salvage=salvage)
-    frame, warnings = rows.frame, rows.warnings
-    rankings = read_rankings(run, salvage=salvage, rollouts=frame) if candidates else []
-    if candidates:
-        frame = frame.with_columns(text_code=pl.col("text").hash(seed=0).reinterpret(signed=True))
-        frame = frame if texts else frame.drop("text")
+    scan = scan_scored(run, columns=columns, verdict_columns=verdict, salvage=salvage)
+    if not candidates:
+        return part_of(run, scan)
+    frame = scan.read()
+    rankings = read_rankings(run, salvage=salvage, rollouts=frame)
+    frame = frame.with_columns(text_code=pl.col("text").hash(seed=0).reinterpret(signed=True))
+    held = _with_rankings(scan, frame if texts else frame.drop("text"), rankings)
+    return part_of(run, held, {ranking.name: ranking for ranking in rankings})
+
+
+def part_of(run: Run, scan: ScoredScan, rankings: Mapping[str, Ranking] | None = None) -> Part:
+    """A part of rollouts that were found already; further columns do no harm."""
+    return Part(run, run.ask(), run.status(), _engine_text(run), scan, count_rollouts(scan), rankings or {})
+
+
+def _with_rankings(scan: ScoredScan, frame: pl.DataFrame, rankings: Sequence[Ranking]) -> ScoredScan:
+    """The rows with the scores of rankings beside them, held: they are read for each arm and each table."""
+    warnings = scan.warnings
     for ranking in rankings:
         scores = ranking.frame.select(*KEY, "attempt", pl.col("score").alias(ranking_column(ranking.name)))
         frame = frame.join(scores, on=[*KEY, "attempt"], how="left", maintain_order="left")
         warnings += ranking.warnings
-    named = {ranking.name: ranking for ranking in rankings}
-    return Part(run, run.ask(), run.status(), _engine_text(run), frame, warnings, named)
+    return replace(scan, rows=frame.lazy(), warnings=warnings)
 
 
 def ranking_column(name: str) -> str:
@@ -131,67 +132,44 @@ def refuse_unlike(runs: Sequence[Run]) -> None:
 
 def pool(parts: Sequence[Part]) -> Pool:
     """Pool runs that share base and scorer; see `refuse_unlike`."""
-    rollouts = parts[0].frame if len(parts) == 1 else _without_repeats(parts)
-    per_prompt = _count(rollouts.filter(pl.col("correct").is_not_null()))
     known = {arm.key: arm for part in parts for arm, _ in part.ask.arms}
-    owners = _owners(parts)
-    arms = [
-        _arm_counts(known[str(key)], owners[str(key)], counts)
-        for (key,), counts in per_prompt.group_by("arm")
-        if key in known
-    ]
+    found = {key: _merged(owners, key) for key, owners in _owners(parts).items()}
+    arms = []
+    for key, arm in known.items():
+        if key in found and not (scored := found[key].filter(pl.col("num_rollouts") > 0)).is_empty():
+            arms.append(arm_counts(arm, [part.run.id for part in _owners(parts)[key]], scored))
     arms.sort(key=lambda counts: (_METHODS.index(counts.arm.method), counts.arm.value or 0.0, counts.arm.key))
-    notes, runs = _notes(parts, rollouts, arms, known), tuple(part.run for part in parts)
-    return Pool(runs, tuple(arms), tuple(notes), rollouts, tuple(part.rankings for part in parts))
+    unscored = sum(int((counts["num_rows"] - counts["num_rollouts"]).sum()) for counts in found.values())
+    strangers = sorted(set(found) - set(known))
+    without = tuple(key for key in known if key not in {counts.arm.key for counts in arms})
+    return Pool(tuple(parts), tuple(arms), tuple(_notes(parts, arms, unscored, strangers)), without)
 
 
-def _without_repeats(parts: Sequence[Part]) -> pl.DataFrame:
-    """All rollouts, each draw once; of two copies the one with a verdict stands, and an answer before an error."""
-    together = pl.concat([part.frame for part in parts], how="diagonal")  # each has the rankings of its own
-    preferred = together.sort(pl.col("correct").is_null(), pl.col("error").is_not_null(), maintain_order=True)
-    return preferred.unique(_DRAW, keep="first", maintain_order=True)
+def _merged(owners: Sequence[Part], key: str) -> pl.DataFrame:
+    """The counts of one arm over the runs that have rollouts of it, each draw once."""
+    alike: dict[object, list[Part]] = {}
+    for part in owners:
+        # Runs of one seed make the same draws; greedy decoding makes the same one always.
+        alike.setdefault(None if key.startswith("greedy") else part.run.manifest["seed"], []).append(part)
+    return add_up([_counts_of(parts, key) for parts in alike.values()])
 
 
-def _count(scored: pl.DataFrame) -> pl.DataFrame:
-    """One row for each prompt and arm. Sorted, so that sums of floats do not depend on the order of threads."""
-    answered = pl.col("error").is_null()
-    return (
-        scored.group_by("arm", "prompt")
-        .agg(
-            num_rollouts=pl.len().cast(pl.Int64),
-            num_correct=pl.col("correct").sum().cast(pl.Int64),
-            num_truncated=(pl.col("finish_reason") == "length").sum().cast(pl.Int64),
-            num_answered=answered.sum().cast(pl.Int64),
-            num_tokens=pl.col("num_tokens").filter(answered).sum(),
-        )
-        .sort("arm", "prompt")
-    )
+def _counts_of(parts: Sequence[Part], key: str) -> pl.DataFrame:
+    if len(parts) > 1:
+        return count_once([part.scan for part in parts], key)
+    return parts[0].counts.filter(pl.col("arm") == key)
 
 
-def _arm_counts(arm: Arm, run_ids: Sequence[str], counts: pl.DataFrame) -> ArmCounts:
-    answered = int(counts["num_answered"].sum())
-    return ArmCounts(
-        arm,
-        tuple(run_ids),
-        num_rollouts=counts["num_rollouts"].to_numpy(),
-        num_correct=counts["num_correct"].to_numpy(),
-        num_truncated=counts["num_truncated"].to_numpy(),
-        num_errors=int(counts["num_rollouts"].sum()) - answered,
-        mean_tokens=int(counts["num_tokens"].sum()) / answered if answered else None,
-    )
-
-
-def _owners(parts: Sequence[Part]) -> dict[str, list[str]]:
-    owners: dict[str, list[str]] = {}
+def _owners(parts: Sequence[Part]) -> dict[str, list[Part]]:
+    """The runs that have rows of an arm, by its key."""
+    owners: dict[str, list[Part]] = {}
     for part in parts:
-        for key in part.frame["arm"].unique():
-            owners.setdefault(key, []).append(part.run.id)
+        for key in part.counts["arm"].unique(maintain_order=True):
+            owners.setdefault(key, []).append(part)
     return owners
 
 
-def _notes(
-    parts: Sequence[Part], rollouts: pl.DataFrame, arms: Sequence[ArmCounts], known: dict[str, Arm]
-) -> list[str]:
+def _notes(parts: Sequence[Part], arms: Sequence[ArmCounts], unscored: int, strangers: Sequence[str]) -> list[str]:
     """What a reader of the counts must know."""
     notes = [f"merged from {len(parts)} runs: {', '.join(part.run.id for part in parts)}"] if len(parts) > 1 else []
     engines = {part.engine: part.run.id for part in parts}
@@ -199,7 +177,7 @@ def _notes(
         notes.append("made by different engines: " + ", ".join(f"{name} ({run})" for name, run in engines.items()))
     notes += [unfinished_note(part) for part in parts if part.status != "done"]
     notes += [text for part in parts if (text := rescored_text(part.run))]
-    notes += unscored_notes([part.run for part in parts], rollouts["correct"].null_count())
+    notes += unscored_notes([part.run for part in parts], unscored)
     for counts in arms:
         least, most = int(counts.num_rollouts.min()), int(counts.num_rollouts.max())
         if least != most:
@@ -207,14 +185,14 @@ def _notes(
     sizes = {counts.arm.key: len(counts.num_rollouts) for counts in arms}
     if len(set(sizes.values())) > 1:
         notes.append("the arms answer different prompts: " + ", ".join(f"{key} {size}" for key, size in sizes.items()))
-    if strangers := sorted(set(rollouts["arm"].unique()) - set(known)):
+    if strangers:
         notes.append(f"rows of arms that were never asked for are left out: {', '.join(strangers)}")
-    return notes + [warning for part in parts for warning in part.warnings]
+    return notes + [warning for part in parts for warning in part.scan.warnings]
 
 
 def unfinished_note(part: Part) -> str:
     """How far a run has come that is not done, and how to go on."""
-    count = f"{part.frame.height} of {part.ask.num_rollouts} rollouts"
+    count = f"{part.num_rows} of {part.ask.num_rollouts} rollouts"
     if part.status == "running":
         return f"{part.run.id} is running: {count}"
     return f"{part.run.id} was interrupted: {count}; resume with labkit {part.run.command} --resume {part.run.path}"

@@ -1,15 +1,20 @@
-"""The tables of kind `pass_at_k` of many runs: merged where somebody named them, else grouped by what can be merged."""
+"""Runs that have pass@k as pools, and the tables of these: merged where somebody named the runs, else grouped by what can be
+merged, or one side against another."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from labkit.errors import RecordError
-from labkit.record.run import Run
+from labkit.record.catalog import find_runs, run_paths
+from labkit.record.run import Run, open_run
+from labkit.report.comparison.kinds import SWEEP_KIND, ComparisonOptions, is_sweep
 from labkit.report.naming import unless_damaged
 from labkit.report.pass_at_k import check_ks, pool_table
 from labkit.report.pool import Part, Pool, pool, read_part, refuse_unlike
 from labkit.report.table import Table
+from labkit.report.world.reading import is_world_run
 
 BEST_OF_N_KIND = "best_of_n"
 RULES_KIND = "gsm8k_rules"
@@ -18,27 +23,79 @@ RULES_KIND = "gsm8k_rules"
 def merged_tables(
     runs: Sequence[Run], ks: Sequence[int] = (), *, kinds: Sequence[str] = (), salvage: bool = False
 ) -> list[Table]:
-    """The tables of runs that must fit together.
-
-    Args:
-        kinds: those that are wanted; none is all that are usual for the task
-
-    Raises:
-        RecordError: a run has no rollouts, is damaged, or does not fit the others. ConfigError: a k is too large.
-    """
-    for run in runs:
-        if not _has_rollouts(run):
-            raise RecordError(f"{run.id}, made by labkit {run.command}, has no rollouts", f"labkit runs show {run.id}")
-    refuse_unlike(runs)
-    pooled = pool([_read(run, kinds, salvage) for run in runs])
-    check_ks(ks, [pooled])
-    return _tables(pooled, ks, kinds)
+    """The tables of `merged_pool`; of `kinds` those that are wanted, and none is all that are usual for the task."""
+    return _tables(merged_pool(runs, ks, kinds=kinds, salvage=salvage), ks, kinds)
 
 
 def grouped_tables(
     runs: Sequence[Run], ks: Sequence[int], notes: list[str], *, kinds: Sequence[str] = (), salvage: bool
 ) -> list[Table]:
-    """The tables of each group of runs that can be merged; those that cannot be read are noted.
+    """The tables of each of `grouped_pools`; see `merged_tables`."""
+    pools = grouped_pools(runs, ks, notes, kinds=kinds, salvage=salvage)
+    return [table for pooled in pools for table in _tables(pooled, ks, kinds)]
+
+
+def compared_tables(
+    runs_a: Sequence[Run],
+    runs_b: Sequence[Run],
+    options: ComparisonOptions,
+    *,
+    ks: Sequence[int],
+    kinds: Sequence[str],
+    salvage: bool,
+) -> list[Table]:
+    """The tables of two sides; see `comparison_tables`.
+
+    Raises:
+        RecordError, ConfigError: as `comparison_tables`, or a run has no rollouts.
+    """
+    refuse_without_rollouts([*runs_a, *runs_b])
+    from labkit.report.comparison.tables import comparison_tables
+
+    return comparison_tables(runs_a, runs_b, options, ks=ks, kinds=kinds, salvage=salvage)
+
+
+def found_pools(
+    references: Sequence[str], runs_dir: Path, ks: Sequence[int], notes: list[str], *, salvage: bool
+) -> list[Pool]:
+    """Named runs as one pool; without names every sweep under `runs_dir` that has a table of pass@k, grouped by what can be
+    merged.
+
+    Raises:
+        RecordError: a named run is unknown, or as `merged_pool`. ConfigError: a k is too large.
+    """
+    if references:
+        pools = [merged_pool(find_runs(references, runs_dir), ks, salvage=salvage)]
+    else:
+        opened = [unless_damaged(open_run, path, path.name, notes) for path in run_paths(runs_dir)]
+        sweeps = [run for run in opened if run is not None and is_sweep(run)]
+        pools = grouped_pools(sweeps, ks, notes, salvage=salvage)
+    return [pooled for pooled in pools if pooled.arms]
+
+
+def merged_pool(runs: Sequence[Run], ks: Sequence[int], *, kinds: Sequence[str] = (SWEEP_KIND,), salvage: bool) -> Pool:
+    """Runs that must fit together, as one.
+
+    Args:
+        kinds: of table that will be made of it, as for `merged_tables`: only what these need is read
+
+    Raises:
+        RecordError: a run has no rollouts, is damaged, or does not fit the others. ConfigError: a k is too large.
+    """
+    refuse_without_rollouts(runs)
+    refuse_unlike(runs)
+    pooled = pool([_read(run, kinds, salvage) for run in runs])
+    check_ks(ks, [pooled])
+    return pooled
+
+
+def grouped_pools(
+    runs: Sequence[Run], ks: Sequence[int], notes: list[str], *, kinds: Sequence[str] = (SWEEP_KIND,), salvage: bool
+) -> list[Pool]:
+    """A pool for each group of runs that can be merged; those that cannot be read are noted.
+
+    Args:
+        kinds: as for `merged_pool`
 
     Raises:
         ConfigError: a k is too large for every one of them.
@@ -53,7 +110,17 @@ def grouped_tables(
             groups.setdefault((run.base_hash, run.score_hash), []).append(part)
     pools = [pool(parts) for parts in groups.values()]
     check_ks(ks, pools)
-    return [table for pooled in pools for table in _tables(pooled, ks, kinds)]
+    return pools
+
+
+def refuse_without_rollouts(runs: Sequence[Run]) -> None:
+    """Raise RecordError where a run is none that has pass@k."""
+    for run in runs:
+        if is_world_run(run):
+            what = f"{run.id} asked for one answer a question: it has no pass@k"
+            raise RecordError(what, "labkit report, or labkit plot heatmap")
+        if not _has_rollouts(run):
+            raise RecordError(f"{run.id}, made by labkit {run.command}, has no rollouts", f"labkit runs show {run.id}")
 
 
 def _read(run: Run, kinds: Sequence[str], salvage: bool) -> Part:
@@ -70,7 +137,7 @@ def _wanted(run: Run, kind: str, kinds: Sequence[str]) -> bool:
 
 
 def _tables(pooled: Pool, ks: Sequence[int], kinds: Sequence[str]) -> list[Table]:
-    tables = [pool_table(pooled, ks)] if not kinds or "pass_at_k" in kinds else []
+    tables = [pool_table(pooled, ks)] if not kinds or SWEEP_KIND in kinds else []
     if _wanted(pooled.runs[0], BEST_OF_N_KIND, kinds):
         from labkit.report.best_of_n import best_of_n_table
 

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 import textwrap
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
 from labkit.report.colours import colour_at, text_colour
 from labkit.report.figures import Heatmap
 
-_PIPED_WIDTH = 100
 _WIDEST_COLUMN = 13
 _GAP = 2
-
-
-def print_heatmap(heatmap: Heatmap, *, width: int | None = None) -> None:
-    """Draw on stdout; without a width as wide as the terminal, or 100 columns off one. Rich honours NO_COLOR."""
-    console = Console(highlight=False)
-    if width is None:
-        width = console.width if sys.stdout.isatty() else _PIPED_WIDTH
-    console.print(drawing(heatmap, width), soft_wrap=True)
 
 
 def drawing(heatmap: Heatmap, width: int) -> Text:

@@ -85,7 +85,7 @@ def _snapshot(run: Run, status: Status, began: float, at_first: int) -> Snapshot
     if run.command == "train":
         return Snapshot(status, 0, 0, None, training_table([run]))
     part = read_part(run)
-    done = part.frame.height
+    done = part.num_rows
     elapsed = time.monotonic() - began
     rate = (done - at_first) / elapsed if at_first >= 0 and elapsed > 0 else None
     return Snapshot(status, done, part.ask.num_rollouts, rate, _rollouts_table(part))

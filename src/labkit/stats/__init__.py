@@ -1,6 +1,7 @@
 """Statistics: plain numbers in, plain numbers out, each with its interval."""
 
 from labkit.stats.bootstrap import Bootstrap, BootstrapMeans, bootstrap_means, cluster_bootstrap
+from labkit.stats.budgets import pass_at_mean_k, union_pass_at_k
 from labkit.stats.clusters import (
     ClusterDifference,
     ClusterRate,
@@ -13,6 +14,7 @@ from labkit.stats.clusters import (
 )
 from labkit.stats.comparison import PairedDifference, benjamini_hochberg, holm, paired_difference
 from labkit.stats.contingency import fisher_exact, mcnemar_exact, two_proportion_z
+from labkit.stats.crossfit import CrossFittedBest, cross_fitted_best
 from labkit.stats.drift import ChangePoint, change_point
 from labkit.stats.estimators import g_pass_at_k, pass_at_k, pass_hat_k
 from labkit.stats.intervals import clopper_pearson, newcombe, wilson, wilson_mean
@@ -38,6 +40,7 @@ __all__ = [
     "ChangePoint",
     "ClusterDifference",
     "ClusterRate",
+    "CrossFittedBest",
     "PairedDifference",
     "Permutation",
     "Rate",
@@ -52,6 +55,7 @@ __all__ = [
     "cluster_bootstrap",
     "cluster_rate",
     "clustered_mean",
+    "cross_fitted_best",
     "expected_calibration_error",
     "fisher_exact",
     "g_pass_at_k",
@@ -67,6 +71,7 @@ __all__ = [
     "paired_difference",
     "pass_at_k",
     "pass_at_k_rates",
+    "pass_at_mean_k",
     "pass_hat_k",
     "powers_of_two",
     "ranking_permutation",
@@ -78,6 +83,7 @@ __all__ = [
     "student_mean",
     "swap_permutation",
     "two_proportion_z",
+    "union_pass_at_k",
     "variance_components",
     "weighted_maj_at_k",
     "wilson",

@@ -25,7 +25,7 @@ class PairedDifference:
     standard_error: float
     p_value: float
     test: str
-    """`mcnemar` (both 0 or 1), `sign-flip` (exact) or `sign-flip, sampled`."""
+    """`mcnemar` (both 0 or 1), `sign-flip` (exact), `sign-flip, sampled`, or `choice resampled` (`cross_fitted_best`)."""
     num_better: int
     """Prompts on which b is above a."""
     num_worse: int

@@ -24,23 +24,7 @@ def is_goodhart_run(run: Run) -> bool:
     return bool(config_value(run.manifest, "config.task.name") == "goodhart")
 
 
-def refuse_unused_options(
-    found: Sequence[Run], against: Sequence[Run], without: Sequence[str], named: Sequence[Run] = ()
-) -> None:
-    """Raise ConfigError for options that only tables of Goodhart runs know, where they would do nothing.
-
-    Args:
-        found: the Goodhart runs of a report
-        against: the runs to compare with
-        without: the items to leave out
-        named: every run that was named
-    """
+def refuse_unused_options(found: Sequence[Run], without: Sequence[str]) -> None:
+    """Raise ConfigError for items to leave out where there are no Goodhart runs, of which `found` would be a list."""
     if without and not found:
         raise ConfigError("--without leaves out items of goodhart runs, and there are none here", "leave it out")
-    others = [run for run in (*named, *against) if not is_goodhart_run(run)] if against else []
-    if others:
-        raise ConfigError(
-            f"--against compares goodhart runs: there is no comparison of runs like {others[0].id} "
-            f"(labkit {others[0].command}) yet",
-            "leave it out",
-        )

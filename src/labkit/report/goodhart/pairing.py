@@ -56,7 +56,7 @@ def refuse_unlike(a: Condition, b: Condition) -> None:
         raise RecordError(
             f"{a.label} and {b.label} hold different items and cannot be compared: {'; '.join(found)}", apart
         )
-    if difference := describe_difference(a.runs[0].manifest["score"], b.runs[0].manifest["score"]):
+    if difference := describe_difference(a.runs[0].score, b.runs[0].score):
         raise RecordError(
             f"{a.label} and {b.label} differ in their scorer and cannot be compared:\n{difference}", apart
         )

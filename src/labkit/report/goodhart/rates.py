@@ -92,7 +92,7 @@ def _condition_row(condition: Condition) -> dict[str, Cell]:
         "run": first.id if len(condition.runs) == 1 else f"{len(condition.runs)} runs",
         "arm": condition.arm.key,
         "seeds": " ".join(map(str, condition.seeds)),
-        "scorer": str(first.manifest["score"].get("scorer")),
+        "scorer": str(first.score.get("scorer")),
     }
 
 

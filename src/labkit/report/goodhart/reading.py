@@ -141,7 +141,7 @@ def _conditions(parts: Sequence[Part], salvage: bool) -> Iterator[Condition]:
     about = {line["id"]: line["source"] for part in parts for line in part.run.prompts()}
     lengths = [_lengths(part, salvage) for part in parts]
     for key, arm in arms.items():
-        own = [(part, each) for part, each in zip(parts, lengths, strict=True) if key in part.frame["arm"]]
+        own = [(part, each) for part, each in zip(parts, lengths, strict=True) if key in part.counts["arm"]]
         if own:
             yield _condition(own, arm, about)
 
@@ -152,7 +152,7 @@ def _condition(parts: Sequence[tuple[Part, Lengths | None]], arm: Arm, about: di
     for part, lengths in parts:
         # Greedy decoding draws nothing: under any seed it is the same text.
         seed = -1 if arm.method == "greedy" else int(part.run.manifest["seed"])
-        rows = part.frame.filter(arm=arm.key).sort("index", maintain_order=True)
+        rows = part.scan.read(arm.key).sort("index", maintain_order=True)
         for row in rows.iter_rows(named=True):
             key = row["prompt"], seed, row["index"]
             unscored += row["correct"] is None
@@ -206,7 +206,7 @@ def _notes(parts: Sequence[Part]) -> Iterator[str]:
         else:
             yield f"{part.run.id} was imported from {source['file']}: verdicts as published, texts and tokens unknown"
         yield from [text] if (text := rescored_text(part.run)) else []
-        yield from part.warnings
+        yield from part.scan.warnings
 
 
 def _own_name(run: Run) -> str:
