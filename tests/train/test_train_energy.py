@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from killing import launch
+from recorded_runs import SCORE
 from solution_runs import record_solutions, scores_of, separable
 from tiny_models import save_classifier, save_model
 from torch.nn.functional import logsigmoid
@@ -24,6 +25,9 @@ from labkit.errors import ConfigError, InputError, RecordError
 from labkit.models.folder import ModelFolder
 from labkit.models.training_run import final_dir
 from labkit.record.files import iterate_json_lines
+from labkit.record.frames import KEY, read_scored
+from labkit.record.rescoring import put_in_force
+from labkit.record.rows import Verdict
 from labkit.record.run import Run, open_run
 from labkit.rerank.finding import find_rerankers
 from labkit.rerank.session import rank_again
@@ -277,6 +281,46 @@ def test_runs_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         examples(tmp_path, examples__runs=["none"])
     with pytest.raises(ConfigError, match="learns from"):
         config(tmp_path, method="sft")
+
+
+def test_of_two_runs_of_a_name_the_newest_finished_one_is_learnt_from(tmp_path: Path) -> None:
+    both = list(SOLUTIONS.items())
+    record_solutions(tmp_path / "runs", dict(both[:20]), name="solutions")
+    newest = record_solutions(tmp_path / "runs", dict(both[20:60]), name="solutions")
+    record_solutions(tmp_path / "runs", dict(both[:10]), name="solutions", done=False)
+    data = examples(tmp_path)
+    assert [parent["run"] for parent in data.parents] == [newest.id]
+    assert set(data.trained) < {question_id(question) for question, _ in both[20:60]}
+    assert examples(tmp_path, examples__runs=["solutions", newest.id]).fingerprint == data.fingerprint
+
+
+def test_the_scorers_of_the_verdicts_in_force_are_recorded_and_a_mixture_is_noted(tmp_path: Path) -> None:
+    both = list(SOLUTIONS.items())
+    first = record_solutions(tmp_path / "runs", dict(both[:50]), name="solutions")
+    record_solutions(tmp_path / "runs", dict(both[50:]), name="more")
+    together = {"examples__runs": ["solutions", "more"]}
+    assert examples(tmp_path, **together).scorer == SCORE["scorer"]
+    again = [
+        Verdict(prompt, arm, index, attempt, correct, float(correct), None, "last")
+        for prompt, arm, index, attempt, correct in read_scored(first)
+        .frame.select(*KEY, "attempt", "correct")
+        .iter_rows()
+    ]
+    put_in_force(first, {"scorer": "another-2"}, again, None, 0)
+    mixed = examples(tmp_path, **together)
+    assert mixed.scorer == f"another-2, {SCORE['scorer']}"
+    assert any(f"different scorers: another-2 ({first.id})" in note for note in mixed.notes(16))
+    assert examples(tmp_path).scorer == "another-2"
+    assert not any("scorers" in note for note in examples(tmp_path).notes(16))
+
+
+def test_an_imported_run_is_refused(tmp_path: Path) -> None:
+    run = record_solutions(tmp_path / "runs", SOLUTIONS, name="solutions")
+    manifest = json.loads((run.path / "run.json").read_text())
+    manifest["provenance"]["imported"] = {"file": "published.json"}
+    (run.path / "run.json").write_text(json.dumps(manifest))
+    with pytest.raises(RecordError, match="was imported from"):
+        examples(tmp_path)
 
 
 def test_rollouts_of_a_test_split_are_noted(tmp_path: Path) -> None:

@@ -2,3 +2,6 @@
 
 RUN_PREFIX = "run:"
 """Before the name of a run, where other kinds of names could stand too."""
+
+ROLLOUT_COMMANDS = ("eval", "sample", "perturb")
+"""Commands whose runs hold rollouts."""

@@ -123,7 +123,7 @@ class RolloutExamples(Config):
 
     name: Literal["rollouts"]
     runs: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Finished runs of one task: names, ids or paths."""
+    """Finished runs of one task: names, each of which stands for the newest run that has it, ids or paths."""
     validation_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Part of the questions that nothing is learnt from, the same ones whatever the runs and the seed; `evaluation.num_prompts`
     of them are measured on."""
