@@ -10,6 +10,7 @@ from labkit.config.sections import ModelConfig
 from labkit.errors import InputError
 from labkit.models.folder import find_model
 from labkit.rerank.reranker import Candidate, Judged
+from labkit.tasks.questions import QUESTIONS_VERSION
 
 if TYPE_CHECKING:
     from labkit.models.energy import EnergyModel, PairTokens
@@ -39,7 +40,7 @@ class EnergyReranker:
             "tokenizer": self._folder.tokenizer_fingerprint(),
             "form": self._folder.settings().get("energy"),
         }
-        self.trained_questions = self._folder.trained_questions()
+        self.trained_questions = self._folder.trained_questions(QUESTIONS_VERSION)
         self.parents: Sequence[Mapping[str, str]] = self._folder.parents(role="reranker")
         self._model: EnergyModel | None = None
         self._num_judged = self._num_cut = self._num_tokens = self._num_unknown = 0
