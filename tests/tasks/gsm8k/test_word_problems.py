@@ -17,13 +17,13 @@ import yaml
 from labkit.config.base import Layer, resolve
 from labkit.config.data import DataConfig, WordProblemsConfig
 from labkit.errors import ConfigError, InputError
-from labkit.tasks.countdown.problems import SPLITS
 from labkit.tasks.gsm8k.building import build_word_problems, plan_word_problems
 from labkit.tasks.gsm8k.peers import flexible_extract, strict_match
 from labkit.tasks.gsm8k.scoring import score
 from labkit.tasks.gsm8k.task import Gsm8kTask
 from labkit.tasks.gsm8k.word_problems import WordProblem, generate, vocabulary
 from labkit.tasks.gsm8k.wordings import NAMES, THINGS, WORDINGS
+from labkit.tasks.splits import SPLITS
 
 Labkit = Callable[..., subprocess.CompletedProcess[str]]
 
