@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from labkit.errors import RecordError
+from labkit.models.coverage import Coverage
 from labkit.models.pairs import Pair
 from labkit.record.rankings import (
     Ranking,
@@ -203,18 +204,9 @@ def _doubts(ranking: Ranking, counts: Mapping[str, int]) -> list[str]:
 
 def _token_doubts(name: str, frame: pl.DataFrame) -> list[str]:
     """Texts that were too long, and text that the tokenizer does not know; of every line, whichever process wrote it."""
-    found, read = [], frame.filter(pl.col("num_tokens").is_not_null())
-    num_cut, num_tokens, num_unknown = (int(read[column].sum()) for column in ("cut", "num_tokens", "num_unknown"))
-    if num_cut:
-        found.append(
-            f"{name}: {num_cut:,} of {read.height:,} candidates were longer than the model takes and lost the beginning of "
-            "their question"
-        )
-    if num_unknown:
-        found.append(
-            f"{name}: {num_unknown:,} of {num_tokens:,} tokens stand for text that its tokenizer does not know"
-        )
-    return found
+    read = frame.filter(pl.col("num_tokens").is_not_null())
+    counts = (int(read[column].sum()) for column in ("cut", "num_tokens", "num_unknown"))
+    return Coverage(read.height, *counts).remarks(name)
 
 
 def _usual_error(frame: pl.DataFrame) -> str:
