@@ -38,6 +38,8 @@ def digest(command: str, **values: Any) -> str:
             "99c5c4f9260d70ea",
         ),
         ("extract", {"model__id": "run:base", "layers": [4, 5]}, "b462a7d6388fcb40"),
+        ("eval", {"model__id": "run:base", "task__name": "gsm8k"}, "9293c3bc7aef434f"),
+        ("eval", {"model__id": "run:base", "task__name": "goodhart"}, "1e723a589a838f54"),
     ],
 )
 def test_digests_stay_as_they_are(command: str, values: dict[str, Any], pinned: str) -> None:
@@ -51,6 +53,14 @@ def test_what_stands_in_a_file_or_not_is_the_same_when_it_is_the_default() -> No
         "extract", model__id="run:a", cities="./data/world/cities.csv"
     )
     assert digest("eval") == digest("eval", task={"name": "countdown"}, runs_dir="elsewhere")
+
+
+def test_what_is_implied_is_said_as_if_it_had_been_given() -> None:
+    given = {"temperature": 0.7, "num_rollouts": 5, "generation__top_p": 0.9, "generation__logprobs": True}
+    asked = {"model__id": "run:base", "task__name": "gsm8k"}
+    assert digest("eval", **asked) == digest("eval", **asked, **given, generation__batch_tokens=131_072)
+    changed = [{"temperature": 0.0}, {"temperature": 0.7}, given | {"generation__logprobs": False}]
+    assert len({digest("eval", **asked), *(digest("eval", **asked, **other) for other in changed)}) == 4
 
 
 def test_a_key_of_a_later_version_changes_nothing_where_it_is_left_alone() -> None:

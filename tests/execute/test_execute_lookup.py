@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from queues import EVAL, items_of, write_config
+from queues import EVAL, TRAINING, items_of, write_config
 from recorded_runs import GREEDY, record_run
 
 from labkit.execute.items import Item
 from labkit.execute.lookup import look_again, look_up
+from labkit.execute.order import find_order
 from labkit.record.catalog import runs_that_asked
 from labkit.record.run import Run, id_before
 
@@ -95,3 +97,63 @@ def test_a_ranking_counts_only_by_the_verifier_that_its_name_means_now(item: Ite
 def record_training_of(name: str) -> Run:
     """A finished training of a name."""
     return record_run(Path("runs"), {}, command="train", slug=name, name=name)
+
+
+ENERGY = {
+    "command": "train",
+    "method": "energy",
+    "name": "verifier",
+    "model": {"id": "run:m"},
+    "examples": {"name": "rollouts", "runs": ["m"]},
+}
+
+
+def record_candidates_of(name: str, **values: Any) -> Run:
+    """A finished evaluation of a name."""
+    return record_run(Path("runs"), {GREEDY: ["+-"]}, command="eval", slug=name, name=name, **values)
+
+
+def rests_on(*runs: Run) -> list[dict[str, str]]:
+    return [{"run": run.id, "role": "", "hash": ""} for run in runs]
+
+
+def test_a_training_and_an_evaluation_may_share_a_name(item: Item) -> None:
+    write_config(Path("energy.yaml"), ENERGY)
+    (energy,) = items_of(Path("energy.yaml"))
+    training, candidates = record_training_of("m"), record_candidates_of("m")
+    record(energy, done=True, command="train", parents=rests_on(training, candidates))
+    assert look_up([energy])[0].state == "done"
+    retrained = record_training_of("m")
+    assert look_up([energy])[0].state == "absent"
+    record(energy, done=True, command="train", parents=rests_on(retrained, candidates))
+    assert look_up([energy])[0].state == "done"
+    record_candidates_of("m")
+    assert look_up([energy])[0].state == "absent"
+
+
+def test_both_are_made_here_under_one_name(item: Item) -> None:
+    write_config(Path("c/energy.yaml"), ENERGY)
+    write_config(Path("c/model.yaml"), TRAINING | {"name": "m"})
+    write_config(Path("c/solutions.yaml"), EVAL | {"name": "m", "model": {"id": "run:m"}})
+    items = items_of(Path("c"))
+    energy, model, solutions = items
+    first = record(model, done=True, command="train", name="m")
+    candidates = record(solutions, done=True, name="m", parents=rests_on(first))
+    record(energy, done=True, command="train", parents=rests_on(first, candidates))
+    assert [found.state for found in look_up(items, find_order(items))] == ["done"] * 3
+    record(model, done=True, command="train", name="m")
+    assert [found.state for found in look_up(items, find_order(items))] == ["absent", "done", "absent"]
+
+
+def test_of_two_runs_of_a_name_the_newest_finished_one_is_meant(item: Item) -> None:
+    write_config(Path("energy.yaml"), ENERGY)
+    (energy,) = items_of(Path("energy.yaml"))
+    training, old = record_training_of("m"), record_candidates_of("m")
+    record(energy, done=True, command="train", parents=rests_on(training, old))
+    new = record_candidates_of("m")
+    record_candidates_of("m", done=False)
+    assert find_order([energy]).missing == ((),)
+    assert look_up([energy])[0].state == look_again(Path("runs"), "train", energy.digest, config=energy.config).state
+    assert look_up([energy])[0].state == "absent"
+    record(energy, done=True, command="train", parents=rests_on(training, new))
+    assert look_up([energy])[0].state == "done"

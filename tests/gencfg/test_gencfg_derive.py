@@ -176,8 +176,8 @@ def test_a_base_config_beside_the_matrix_or_among_the_templates(tmp_path: Path) 
 
 def test_the_braces_of_a_base_config_are_its_own(tmp_path: Path) -> None:
     (tmp_path / "energy.yaml").write_text(
-        "command: train\nmethod: energy\nmodel: {id: run:body}\npair_template: 'Q {question} {{x}} ${HOME} {solution}'\n"
-        "examples: {name: rollouts, runs: [candidates]}\n"
+        "command: train\nmethod: energy\nmodel: {id: run:body}\n"
+        "examples: {name: rollouts, runs: [candidates], pair_template: 'Q {question} {{x}} ${HOME} {solution}'}\n"
     )
     path = write_matrix(
         tmp_path,
@@ -185,4 +185,4 @@ def test_the_braces_of_a_base_config_are_its_own(tmp_path: Path) -> None:
     )
     (file,) = generated(path).files
     (tmp_path / "made.yaml").write_bytes(file.data)
-    assert load_mapping(tmp_path / "made.yaml")["pair_template"] == "Q {question} {{x}} ${HOME} {solution}"
+    assert load_mapping(tmp_path / "made.yaml")["examples"]["pair_template"] == "Q {question} {{x}} ${HOME} {solution}"

@@ -43,7 +43,9 @@ def test_the_stages_of_the_small_experiment_need_each_other(tmp_path: Path) -> N
     model, problems = ("run", "word-problems"), ("path", "data/word-problems")
     assert makes["data.yaml"] == {problems}
     assert makes["training.yaml"] == {model}
-    assert needs["training.yaml"] == {("path", "data/word-problems/train.jsonl")}
+    assert needs["training.yaml"] == {
+        ("path", f"data/word-problems/{split}.jsonl") for split in ("train", "validation")
+    }
     assert needs["candidates.yaml"] == {model, ("path", "data/word-problems/train.jsonl")}
     assert needs["energy.yaml"] == {model, ("rollouts", "candidates")}
     assert needs["evaluation.yaml"] == {

@@ -194,6 +194,12 @@ sections:
     path: "{seed}.yaml"
     base: {name: same, seed: "{seed}", model.id: builtin:countdown-tiny}
 """
+ENERGY = """\
+  energy:
+    command: train
+    path: energy.yaml
+    base: {method: energy, model.id: "./body", examples: {name: rollouts, runs: [NAME]}}
+"""
 EVALUATION = """\
   evaluation:
     command: sample
@@ -208,3 +214,11 @@ def test_a_run_that_two_configs_make_and_one_needs(tmp_path: Path) -> None:
     assert caught.value.message.endswith(":\n  1.yaml\n  2.yaml") and "`name`" in caught.value.hint
     warned = missing_inputs(generated(write_matrix(tmp_path, TRAININGS)), [tmp_path])
     assert warned == ["several configs make the same: run:same", "    1.yaml, 2.yaml"]
+
+
+def test_evaluations_that_nobody_needs_may_share_a_name(tmp_path: Path) -> None:
+    text = TRAININGS.replace("command: train", "command: eval")
+    assert missing_inputs(generated(write_matrix(tmp_path, text)), [tmp_path]) == []
+    needs_them = ENERGY.replace("NAME", "same")
+    with pytest.raises(ConfigError, match="two configs make run:same, which others need"):
+        generated(write_matrix(tmp_path, text + needs_them))

@@ -163,3 +163,12 @@ def test_the_shipped_model_is_there() -> None:
     assert "countdown-tiny" in builtin_names()
     for name in builtin_names():
         assert find_model(ModelConfig(id=f"builtin:{name}")).settings()["prompt_preset"] == "short"
+
+
+def test_questions_by_other_rules_are_refused(tmp_path: Path) -> None:
+    folder = ModelFolder(tmp_path, "any")
+    assert folder.trained_questions("rules-2") == frozenset()
+    (tmp_path / "trained_questions.json").write_text('{"version": "rules-2", "questions": ["ab"]}')
+    assert folder.trained_questions("rules-2") == {"ab"}
+    with pytest.raises(InputError, match=r"other rules \('rules-2', here 'rules-3'\)"):
+        folder.trained_questions("rules-3")

@@ -11,9 +11,9 @@ from recorded_runs import record_run, record_training
 
 from labkit.config.sections import ModelConfig
 from labkit.errors import InputError, RecordError
-from labkit.models import training_run
 from labkit.models.folder import ModelFolder, checkpoint_folders, find_model
-from labkit.models.training_run import Trainings, checkpoints_dir, final_dir, find_training
+from labkit.models.training_run import checkpoints_dir, final_dir, find_training
+from labkit.record import named_runs
 from labkit.record.run import Run, open_run
 
 STEPS = (0, 4, 10)
@@ -87,17 +87,17 @@ def test_a_damaged_training_is_in_nobodys_way_but_its_own(tmp_path: Path) -> Non
 
 def test_of_many_trainings_only_those_of_the_name_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Path] = []
-    monkeypatch.setattr(training_run, "open_run", lambda path: read.append(path) or open_run(path))
+    monkeypatch.setattr(named_runs, "open_run", lambda path: read.append(path) or open_run(path))
     values = {"command": "train", "done": False}
     runs = [record_run(tmp_path, {}, slug=f"pt 1.{number}", name=f"PT 1.{number}", **values) for number in range(6)]
     for run in runs:
         run.finish({}, owed=0, num_asked=0)
     assert find_training("PT 1.4", tmp_path).path == runs[4].path and read == [runs[4].path]
-    trainings = Trainings()
+    trainings = named_runs.NamedRuns()
     for _ in range(2):
-        assert [trainings.find(run.manifest["name"], tmp_path) for run in runs] == runs
+        assert [trainings.training(run.manifest["name"], tmp_path) for run in runs] == runs
         with pytest.raises(InputError, match="called 'PT 2'"):
-            trainings.find("PT 2", tmp_path)
+            trainings.training("PT 2", tmp_path)
     assert len(read) == 1 + len(runs)  # each once
     renamed = runs[4].path.rename(tmp_path / "train" / "by-hand")
     assert find_training("PT 1.4", tmp_path).path == renamed

@@ -24,7 +24,7 @@ from labkit.record.rankings import read_rankings
 from labkit.record.run import Run
 from labkit.rerank.finding import find_rerankers
 from labkit.rerank.session import rank_again
-from labkit.tasks.questions import question_id
+from labkit.tasks.questions import QUESTIONS_VERSION, question_id
 
 Labkit = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -206,7 +206,9 @@ def test_constant_scores_and_trained_questions_are_warned_about(tmp_path: Path) 
     torch.nn.init.zeros_(model.score.weight)
     model.save_pretrained(folder)
     trained = [question_id(f"  {question}\n") for question in list(PAIRS)[:5]]
-    (folder / "trained_questions.json").write_text(json.dumps({"questions": [*trained, "0" * 16]}))
+    (folder / "trained_questions.json").write_text(
+        json.dumps({"version": QUESTIONS_VERSION, "questions": [*trained, "0" * 16]})
+    )
     run = record_solutions(tmp_path, PAIRS, preset="instruct")
     said = ranked(run, folder)
     assert any("the same score, 0" in line for line in said)

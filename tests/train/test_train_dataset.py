@@ -41,7 +41,7 @@ def copied(folder: Path, tmp_path: Path) -> Path:
 
 
 def load(path: Path, seed: int = 0, num_held_out: int = 0) -> DatasetExamples:
-    examples = load_examples(DatasetConfig(name="dataset", path=path), seed, num_held_out)
+    examples = load_examples(DatasetConfig(name="dataset", path=path), seed, num_held_out, Path("runs"))
     assert isinstance(examples, DatasetExamples)
     return examples
 
@@ -132,7 +132,9 @@ def test_a_stored_row_is_the_prompt_and_the_answer_that_a_model_meets() -> None:
 def test_parts_of_a_short_step_that_get_no_row_take_no_loss(folder: Path) -> None:
     texts = stored_texts(folder, "train")
     rows = text_rows(texts[:5], TOKENIZER)
-    parts = MicroBatches(lambda _: rows, Padding(TOKENIZER, max_length=64), num_steps=1, batch_size=12, num_parts=4)
+    parts = MicroBatches(
+        lambda _: rows, Padding(TOKENIZER, max_length=64).tensors, num_steps=1, batch_size=12, num_parts=4
+    )
     tensors = [parts[index] for index in range(len(parts))]
     assert [len(part["input_ids"]) for part in tensors] == [3, 2, 1, 1]
     assert [bool((part["labels"] != IGNORED_LABEL).any()) for part in tensors] == [True, True, False, False]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from killing import launch
+from recorded_runs import SCORE
 from solution_runs import record_solutions, scores_of, separable
 from tiny_models import save_classifier, save_model
 from torch.nn.functional import logsigmoid
@@ -24,11 +25,14 @@ from labkit.errors import ConfigError, InputError, RecordError
 from labkit.models.folder import ModelFolder
 from labkit.models.training_run import final_dir
 from labkit.record.files import iterate_json_lines
+from labkit.record.frames import KEY, read_scored
+from labkit.record.rescoring import put_in_force
+from labkit.record.rows import Verdict
 from labkit.record.run import Run, open_run
 from labkit.rerank.finding import find_rerankers
 from labkit.rerank.session import rank_again
 from labkit.stats import item_auc
-from labkit.tasks.questions import question_id
+from labkit.tasks.questions import QUESTIONS_VERSION, question_id
 from labkit.train.examples import load_examples
 from labkit.train.rollout_pairs import RolloutExamples
 from labkit.train.session import resume, start
@@ -200,7 +204,7 @@ def test_what_stands_beside_the_weights(whole: Run, place: Path) -> None:
     (parent,) = whole.manifest["parents"]
     assert parent["role"] == "rollouts" and (place / "runs" / "eval" / parent["run"]).exists()
     held_out = {question_id(line["messages"][0]["content"]) for line in whole.prompts()}
-    trained = folder.trained_questions()
+    trained = folder.trained_questions(QUESTIONS_VERSION)
     assert trained | held_out == {question_id(question) for question in SOLUTIONS} and not trained & held_out
     assert not list(final_dir(whole).glob("*.bin"))
 
@@ -209,7 +213,7 @@ def test_ranking_what_was_trained_on_is_warned_about(whole: Run, tmp_path: Path,
     questions = list(SOLUTIONS)[:10]
     run = record_solutions(tmp_path, {each: SOLUTIONS[each] for each in questions}, preset="instruct")
     said = rank_again(run, find_rerankers(["run:verifier"], place / "runs", "cpu"))
-    trained = ModelFolder(final_dir(whole), "verifier").trained_questions()
+    trained = ModelFolder(final_dir(whole), "verifier").trained_questions(QUESTIONS_VERSION)
     overlap = sum(question_id(each) in trained for each in questions)
     assert 0 < overlap < 10
     assert any(f"TRAINED on {overlap} of this run's questions" in line for line in said)
@@ -252,7 +256,7 @@ def test_a_causal_models_body_gets_a_new_head(place: Path) -> None:
     body = save_model(place / "body", seed=5)
     run = start(
         config(place, name="headed", **going_on_from(body), optimisation__num_steps=2,
-               pair_template="{solution} = {question}"), Watcher(),
+               examples__pair_template="{solution} = {question}"), Watcher(),
     )  # fmt: skip
     folder = ModelFolder(final_dir(run), "headed")
     assert folder.architectures() == ["Qwen2ForSequenceClassification"]
@@ -286,6 +290,74 @@ def test_runs_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         examples(tmp_path, examples__runs=["none"])
     with pytest.raises(ConfigError, match="learns from"):
         config(tmp_path, method="sft")
+
+
+@pytest.mark.parametrize("values", [{"loss_on": "all"}, {"evaluation__max_new_tokens": 24}])
+def test_what_would_do_nothing_is_refused(tmp_path: Path, values: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="writes no tokens"):
+        config(tmp_path, **values)
+
+
+def test_a_template_that_lacks_a_part_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="each once"):
+        config(tmp_path, examples__pair_template="{question} {question}")
+
+
+def test_solutions_that_are_cut_are_counted_and_noted(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    small = {"architecture__max_position_embeddings": 8, "optimisation__num_steps": 2}
+    run = start(config(place, name="cut", **small), Watcher())
+    num_texts = sum(len({text for text, _ in written}) for written in SOLUTIONS.values())
+    (note,) = [line for line in run.manifest["notes"] if "longer than the model takes" in line]
+    assert f"of {num_texts:,} candidates" in note
+    assert "longer" not in capfd.readouterr().err
+    assert not any("longer" in line for line in start(config(place, name="not-cut", **small | {
+        "architecture__max_position_embeddings": 64}), Watcher()).manifest["notes"])  # fmt: skip
+
+
+def test_a_tokenizer_for_other_texts_is_refused(place: Path) -> None:
+    with pytest.raises(InputError, match=r"does not know .* tokens of these questions"):
+        start(config(place, name="unknown", tokenizer__integer_range=[0, 5]), Watcher())
+    assert not list((place / "runs" / "train").glob("*-unknown-*"))
+
+
+def test_of_two_runs_of_a_name_the_newest_finished_one_is_learnt_from(tmp_path: Path) -> None:
+    both = list(SOLUTIONS.items())
+    record_solutions(tmp_path / "runs", dict(both[:20]), name="solutions")
+    newest = record_solutions(tmp_path / "runs", dict(both[20:60]), name="solutions")
+    record_solutions(tmp_path / "runs", dict(both[:10]), name="solutions", done=False)
+    data = examples(tmp_path)
+    assert [parent["run"] for parent in data.parents] == [newest.id]
+    assert set(data.trained) < {question_id(question) for question, _ in both[20:60]}
+    assert examples(tmp_path, examples__runs=["solutions", newest.id]).fingerprint == data.fingerprint
+
+
+def test_the_scorers_of_the_verdicts_in_force_are_recorded_and_a_mixture_is_noted(tmp_path: Path) -> None:
+    both = list(SOLUTIONS.items())
+    first = record_solutions(tmp_path / "runs", dict(both[:50]), name="solutions")
+    record_solutions(tmp_path / "runs", dict(both[50:]), name="more")
+    together = {"examples__runs": ["solutions", "more"]}
+    assert examples(tmp_path, **together).scorer == SCORE["scorer"]
+    again = [
+        Verdict(prompt, arm, index, attempt, correct, float(correct), None, "last")
+        for prompt, arm, index, attempt, correct in read_scored(first)
+        .frame.select(*KEY, "attempt", "correct")
+        .iter_rows()
+    ]
+    put_in_force(first, {"scorer": "another-2"}, again, None, 0)
+    mixed = examples(tmp_path, **together)
+    assert mixed.scorer == f"another-2, {SCORE['scorer']}"
+    assert any(f"different scorers: another-2 ({first.id})" in note for note in mixed.notes(16))
+    assert examples(tmp_path).scorer == "another-2"
+    assert not any("scorers" in note for note in examples(tmp_path).notes(16))
+
+
+def test_an_imported_run_is_refused(tmp_path: Path) -> None:
+    run = record_solutions(tmp_path / "runs", SOLUTIONS, name="solutions")
+    manifest = json.loads((run.path / "run.json").read_text())
+    manifest["provenance"]["imported"] = {"file": "published.json"}
+    (run.path / "run.json").write_text(json.dumps(manifest))
+    with pytest.raises(RecordError, match="was imported from"):
+        examples(tmp_path)
 
 
 def test_rollouts_of_a_test_split_are_noted(tmp_path: Path) -> None:

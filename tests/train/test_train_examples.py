@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from labkit.config.training import CountdownExamples, Gsm8kExamples, PromptFileExamples
 from labkit.errors import InputError, LabkitError
 from labkit.tasks.gsm8k.task import Gsm8kTask
+from labkit.tasks.questions import question_id
 from labkit.train.examples import Example, PairExamples, load_examples
 
 NUM_PROMPTS, NUM_HELD_OUT = 23, 5
@@ -27,7 +28,7 @@ def sums(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def load(config: CountdownExamples | PromptFileExamples, seed: int, num_held_out: int) -> PairExamples:
-    examples = load_examples(config, seed, num_held_out)
+    examples = load_examples(config, seed, num_held_out, Path("runs"))
     assert isinstance(examples, PairExamples)
     return examples
 
@@ -132,7 +133,7 @@ def test_too_few_examples_are_refused(sums: Path, num_held_out: int) -> None:
 
 def test_an_unknown_preset_is_refused_with_the_nearest() -> None:
     with pytest.raises(LabkitError, match="shrt") as caught:
-        load_examples(CountdownExamples(preset="shrt"), 0, 0)
+        load_examples(CountdownExamples(preset="shrt"), 0, 0, Path("runs"))
     assert "short" in caught.value.message + caught.value.hint
 
 
@@ -140,7 +141,7 @@ def test_word_problems_are_learnt_as_they_are_asked_and_solved_as_they_are_score
     path = tmp_path / "problems.jsonl"
     lines = [{"question": f"What is {n} + 1?", "answer": f"{n} + 1 = {n + 1}.\n#### {n + 1}"} for n in range(9)]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    examples = load_examples(Gsm8kExamples(name="gsm8k", path=path), 0, 2)
+    examples = load_examples(Gsm8kExamples(name="gsm8k", path=path), 0, 2, Path("runs"))
     assert isinstance(examples, PairExamples)
     assert (examples.num_rows, examples.preset) == (7, "plain")
     assert [prompt.gold for prompt in examples.held_out] == [{"answer": "8"}, {"answer": "9"}]
@@ -159,4 +160,30 @@ def test_word_problems_that_are_all_held_out_are_refused(tmp_path: Path) -> None
     path = tmp_path / "one.jsonl"
     path.write_text(json.dumps({"question": "What is 1 + 1?", "answer": "#### 2"}))
     with pytest.raises(InputError, match="1 are to be held out"):
-        load_examples(Gsm8kExamples(name="gsm8k", path=path), 0, 1)
+        load_examples(Gsm8kExamples(name="gsm8k", path=path), 0, 1, Path("runs"))
+
+
+def test_problems_of_a_file_of_their_own_are_held_out(tmp_path: Path) -> None:
+    lines = [json.dumps({"question": f"{n} + 1?", "answer": f"{n} + 1 = {n + 1}\n#### {n + 1}"}) for n in range(8)]
+    learnt, held_out = tmp_path / "train.jsonl", tmp_path / "validation.jsonl"
+    learnt.write_text("\n".join(lines[:5]))
+    held_out.write_text("\n".join(lines[5:]))
+    config = Gsm8kExamples(name="gsm8k", path=learnt, validation_path=held_out)
+    examples = load_examples(config, 0, 2, tmp_path)
+    assert examples.num_rows == 5
+    assert [prompt.messages[-1]["content"] for prompt in examples.held_out] == ["5 + 1?", "6 + 1?"]
+    without = load_examples(Gsm8kExamples(name="gsm8k", path=learnt), 0, 0, tmp_path)
+    assert examples.fingerprint != without.fingerprint
+    held_out.write_text("\n".join(lines[4:]))
+    with pytest.raises(InputError, match="1 of the 4 problems"):
+        load_examples(config, 0, 2, tmp_path)
+
+
+def test_the_questions_that_are_learnt_from_are_those_of_the_examples_so_far(sums: Path) -> None:
+    examples = from_file(sums)
+    for num_examples in (0, 1, 7, 1000):
+        seen = examples.block(0, num_examples)[: examples.num_rows] if num_examples else []
+        assert examples.trained_questions(num_examples) == {question_id(text) for text in asked(seen)}
+    assert not examples.trained_questions(1000) & {
+        question_id(each.messages[-1]["content"]) for each in examples.held_out
+    }

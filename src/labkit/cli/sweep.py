@@ -44,11 +44,9 @@ def run_rollouts(
     resolved = resolve_asked(schema, asked, debug=debug, resumed=run)
     refuse_default_model(resolved)
     config = resolved.config
-    rerankers = []
-    if references := getattr(config, "rerankers", ()):
-        from labkit.rerank.finding import find_rerankers
+    from labkit.rerank.finding import rerankers_of
 
-        rerankers = find_rerankers(references, config.runs_dir, config.model.device)
+    rerankers = rerankers_of(config)
     if asked.dry_run:
         _say_what_would_be_done(resolved, asked, run)
         return

@@ -1,7 +1,9 @@
 """What a config asks, as 16 hex digits by which `labkit run` knows the run that was made of it.
 
-Only what differs from a default is said, so that a key that a later version adds changes the digest of no config
-that leaves it alone. In return **a default is never changed**: the new one would pass for the old one.
+Only what differs from a field's own default is said, so that a key that a later version adds changes the digest of no
+config that leaves it alone. In return **such a default is never changed**: the new one would pass for the old one. What a
+config implies (`Config.implied`: the usual temperature of a task, say) is said as if it had been given, and may be changed:
+what was asked under the old one is then owed once more.
 """
 
 from __future__ import annotations

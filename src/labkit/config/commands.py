@@ -141,12 +141,6 @@ class EvalConfig(RolloutConfig):
         return self
 
 
-def _pair_template(value: str) -> str:
-    if any(value.count(part) != 1 for part in ("{question}", "{solution}")):
-        raise ValueError("should hold {question} and {solution}, each once")
-    return value
-
-
 class TrainConfig(RunConfig):
     """`labkit train`: training of a model, from scratch or from a checkpoint."""
 
@@ -163,9 +157,6 @@ class TrainConfig(RunConfig):
     examples: ExamplesConfig = CountdownExamples()
     optimisation: OptimisationConfig = OptimisationConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
-    pair_template: Annotated[str, AfterValidator(_pair_template)] | None = None
-    """How `energy` joins `{question}` and `{solution}`; null takes the tokenizer's own pair where it puts a token between
-    the two, else a blank line. The trained model's folder names it."""
     loss_on: Literal["completion", "all"] = "completion"
     """Tokens that the loss is taken on: those of completions, or `all`, the prompt's too."""
     checkpoint_every: Interval = 100
@@ -187,6 +178,10 @@ class TrainConfig(RunConfig):
             raise ValueError("a loaded model's device is `model.device`; `device` is for one made from nothing")
         if (self.method == "energy") != isinstance(self.examples, RolloutExamples):
             raise ValueError("method: energy learns from examples.name: rollouts, and nothing else does")
+        if self.method == "energy" and self.loss_on != "completion":
+            raise ValueError("method: energy writes no tokens: loss_on would do nothing")
+        if self.method == "energy" and self.evaluation.max_new_tokens != EvaluationConfig().max_new_tokens:
+            raise ValueError("method: energy writes no tokens: evaluation.max_new_tokens would do nothing")
         if self.model is not None and self.model.device_map is not None:
             raise ValueError("training keeps the model on one device: leave `model.device_map` out")
         return self

@@ -98,7 +98,7 @@ class DataConfig(Config):
     seed: Seed = 42
     """Seed of the rows."""
     word_problems: WordProblemsConfig | None = None
-    """Build word problems, and no world; what is said of cities and tasks does nothing then."""
+    """Build word problems, and no world: of the other keys only `out` and `seed` may be given then."""
     cities: CitiesConfig = CitiesConfig()
     tasks: Annotated[tuple[TaskName, ...], Field(min_length=1)] = TASK_NAMES
     """The geometric tasks."""
@@ -121,6 +121,14 @@ class DataConfig(Config):
     sizes that leave it too little; `count` draws them independently. The manifest says how many rows overlap."""
     only: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """Names of the data sets to build, with what they are made from; null builds all."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> DataConfig:
+        fields = type(self).model_fields
+        of_worlds = [name for name in fields if name not in ("command", "out", "seed", "word_problems")]
+        if self.word_problems and (given := [key for key in of_worlds if getattr(self, key) != fields[key].default]):
+            raise ValueError(f"word_problems are no world: {', '.join(given)} would do nothing")
+        return self
 
     @model_validator(mode="after")
     def _sensible(self) -> DataConfig:

@@ -16,7 +16,7 @@ from labkit.config.commands import EvalConfig, ExtractConfig, RolloutConfig, Tra
 from labkit.config.data import DataConfig
 from labkit.config.names import RUN_PREFIX
 from labkit.config.sections import CountdownTask, GoodhartTask, Gsm8kTask, ModelConfig
-from labkit.config.training import CountdownExamples, RolloutExamples
+from labkit.config.training import CountdownExamples, Gsm8kExamples, RolloutExamples
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +88,11 @@ def _examples(config: TrainConfig) -> Iterator[Reference]:
             name = run.removeprefix(RUN_PREFIX)
             place = os.path.normpath(config.runs_dir)
             yield _path(path, "examples.runs") if path else Reference("rollouts", name, place, "examples.runs")
-    elif not isinstance(examples, CountdownExamples) and examples.path is not None:
-        yield _path(examples.path, "examples.path")
+    elif not isinstance(examples, CountdownExamples):
+        if examples.path is not None:
+            yield _path(examples.path, "examples.path")
+        if isinstance(examples, Gsm8kExamples) and examples.validation_path is not None:
+            yield _path(examples.validation_path, "examples.validation_path")
 
 
 def _task(config: RolloutConfig) -> Iterator[Reference]:

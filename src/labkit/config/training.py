@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from labkit.config.base import Config
+from labkit.config.names import is_pair_template
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -104,8 +105,10 @@ class Gsm8kExamples(Config):
 
     name: Literal["gsm8k"]
     path: Path | None = None
-    """A JSONL file in the published form; null is the published training split. The last `evaluation.num_prompts`
-    problems are held out."""
+    """A JSONL file in the published form; null is the published training split."""
+    validation_path: Path | None = None
+    """A file of the same form whose first `evaluation.num_prompts` problems are held out; null holds out the last ones of
+    `path`, to which generated problems may be near."""
     preset: Literal["instruct", "plain"] = "plain"
     """How a problem is worded; the trained model's folder names it as its own."""
 
@@ -118,17 +121,26 @@ class DatasetExamples(Config):
     """The folder of the data set: splits `train` and `validation`, with the columns `text` and `task_type`."""
 
 
+def _pair_template(value: str) -> str:
+    if not is_pair_template(value):
+        raise ValueError("should hold {question} and {solution}, each once")
+    return value
+
+
 class RolloutExamples(Config):
     """Right and wrong solutions of the same questions, from earlier runs."""
 
     name: Literal["rollouts"]
     runs: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Finished runs of one task: names (of several runs with one name the newest finished), ids or paths."""
+    """Finished runs of one task: names, each of which stands for the newest run that has it, ids or paths."""
     validation_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Part of the questions that nothing is learnt from, the same ones whatever the runs and the seed; `evaluation.num_prompts`
     of them are measured on."""
     pairs_per_question: Count = 16
     """Most pairs of a right and a wrong solution that a question gives, drawn with the seed."""
+    pair_template: Annotated[str, AfterValidator(_pair_template)] | None = None
+    """How `{question}` and `{solution}` are joined; null is as the model's folder says, else the tokenizer's own pair where
+    it puts a token between the two, else a blank line. The trained model's folder names it."""
 
 
 def _examples_name(value: object) -> object:

@@ -95,7 +95,7 @@ class Carrier:
         return do(request, run)
 
     def _rollouts(self, request: Request, run: Path | None) -> Outcome:
-        from labkit.rerank.finding import find_rerankers
+        from labkit.rerank.finding import rerankers_of
         from labkit.rerank.session import Ranker
         from labkit.rollouts.experiment import prepare
         from labkit.rollouts.session import resume, start
@@ -103,8 +103,7 @@ class Carrier:
         watcher = RolloutWatcher(self._tell)
         resolved = request.resolved() if run is None else _as_recorded(request, run)
         config = resolved.config
-        rerankers = find_rerankers(getattr(config, "rerankers", ()), config.runs_dir, config.model.device)
-        ranker = Ranker(rerankers, watcher.ranked)
+        ranker = Ranker(rerankers_of(config), watcher.ranked)
         if run is None:
             made = start(resolved, prepare(config, say, engines=self._engines), watcher, ranker)
         else:

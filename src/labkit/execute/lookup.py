@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from labkit.config.base import Config
-from labkit.config.references import needed_by
+from labkit.config.references import made_by, needed_by
 from labkit.errors import ConfigError, LabkitError
 from labkit.execute.items import Item, several
-from labkit.models.training_run import Trainings
-from labkit.record.catalog import find_run, runs_that_asked
+from labkit.record.catalog import runs_that_asked
+from labkit.record.named_runs import Kind, NamedRuns
 from labkit.record.run import open_run, status_of
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 CLOCKS_DIFFER_S = 60.0
 """Seconds by which the clocks of machines that share a runs folder may differ."""
+
+_Named = tuple[Kind, str]
+"""What a config calls a run by: a training and an evaluation may share a name."""
 
 State = Literal["absent", "done", "running", "interrupted"]
 
@@ -35,13 +38,13 @@ class Found:
 
 def look_up(items: Sequence[Item], order: Order | None = None) -> list[Found]:
     """What is there of each item. A data set says itself what is there of it, so it counts as absent here. So does what
-    rests on another training than `run:NAME` names now, or will name when the item that makes it is done.
+    rests on another run than a name stands for now, or will stand for when the item that makes it is done.
 
     Args:
         order: of the items; None where none needs another
 
     Raises:
-        ConfigError: an item would get a newer training than that of the item which makes `run:NAME` here.
+        ConfigError: an item would get a newer run than that of the item which makes one of that name here.
     """
     asked: dict[tuple[Path, str], set[str]] = {}
     for item in items:
@@ -52,20 +55,20 @@ def look_up(items: Sequence[Item], order: Order | None = None) -> list[Found]:
         for digest, paths in runs_that_asked(runs_dir, command, digests).items()
     }
     found = [Found("absent")] * len(items)
-    trainings, errors = Trainings(), []
+    runs_by_name, errors = NamedRuns(), []
     for position in range(len(items)) if order is None else order.sequence():
         item = items[position]
         paths = runs.get((item.runs_dir, item.command, item.digest), [])
-        newest = _newest(item.config, trainings)
+        newest = _newest(item.config, runs_by_name)
         makers = {} if order is None else _makers(items, order.needs[position])
         if all(found[maker].state == "done" for maker in makers.values()):
-            made = {name: run.resolve().name for name, maker in makers.items() if (run := found[maker].run) is not None}
+            made = {key: run.resolve().name for key, maker in makers.items() if (run := found[maker].run) is not None}
             found[position] = _best(item.command, paths, {**newest, **made}.values())
         if found[position].state != "done":
             errors += [
-                _superseded(item, name, items[maker], run.name, newest[name])
-                for name, maker in makers.items()
-                if (run := found[maker].run) is not None and name in newest and newest[name] > run.name
+                _superseded(item, key[1], items[maker], run.name, newest[key])
+                for key, maker in makers.items()
+                if (run := found[maker].run) is not None and key in newest and newest[key] > run.name
             ]
     if errors:
         raise ConfigError(several(errors).message, "give one a name of its own, or: labkit runs rm RUN")
@@ -84,37 +87,34 @@ def look_again(
     """What is there of one item by now.
 
     Args:
-        config: the item's: what rests on another training than its `run:NAME` is now counts as absent
+        config: the item's: what rests on other runs than those that it names now counts as absent
         since: an id of a run, or its beginning: older runs are passed over
         run: one that is not
     """
     paths = runs_that_asked(runs_dir, command, {digest}, since).get(digest, [])
     if run is not None and run not in paths and run.exists():
         paths.insert(0, run)
-    return _best(command, paths, () if config is None else _newest(config, Trainings()).values())
+    return _best(command, paths, () if config is None else _newest(config, NamedRuns()).values())
 
 
-def _newest(config: Config, trainings: Trainings) -> dict[str, str]:
-    """The ids of the runs that a config's `run:NAME`s name now, by name; those that are not there are left out."""
-    found = {}
+def _newest(config: Config, runs: NamedRuns) -> dict[_Named, str]:
+    """The ids of the runs that a config names now; those that are not there are left out."""
+    found: dict[_Named, str] = {}
     for reference in needed_by(config):
-        if reference.kind == "path":
-            continue
-        runs_dir = Path(reference.runs_dir)
-        try:
-            is_training = reference.kind == "run"
-            run = (
-                trainings.find(reference.name, runs_dir) if is_training else find_run(reference.name, runs_dir, "eval")
-            )
-        except LabkitError:
-            continue
-        found[reference.name] = run.path.resolve().name
+        if reference.kind != "path":
+            try:
+                run = runs.find(reference.kind, reference.name, Path(reference.runs_dir))
+            except LabkitError:  # whether anything that is needed is missing, the order says
+                continue
+            found[reference.kind, reference.name] = run.path.resolve().name
     return found
 
 
-def _makers(items: Sequence[Item], needs: Sequence[int]) -> dict[str, int]:
-    """Who of the items makes the runs that an item needs, by the names of these."""
-    return {items[need].config.name: need for need in needs if items[need].command != "data"}
+def _makers(items: Sequence[Item], needs: Sequence[int]) -> dict[_Named, int]:
+    """Who of the items makes the runs that an item needs."""
+    return {
+        (made.kind, made.name): need for need in needs for made in made_by(items[need].config) if made.kind != "path"
+    }
 
 
 def _superseded(item: Item, name: str, maker: Item, made: str, newest: str) -> str:

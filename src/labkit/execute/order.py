@@ -11,8 +11,7 @@ from labkit.config.references import Reference, made_by, needed_by
 from labkit.errors import ConfigError, LabkitError
 from labkit.execute.items import Item, several
 from labkit.execute.lookup import Found
-from labkit.models.training_run import Trainings
-from labkit.record.catalog import find_run
+from labkit.record.named_runs import NamedRuns
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +96,7 @@ class _There:
 
     def __init__(self) -> None:
         self._known: dict[Reference, str | None] = {}
-        self._trainings = Trainings()
+        self._runs = NamedRuns()
 
     def absence(self, reference: Reference) -> str | None:
         """Why something cannot be used, in words; None where it is there."""
@@ -110,10 +109,7 @@ class _There:
         if reference.kind == "path":
             return None if os.path.exists(reference.name) else f"there is no {reference.name}"
         try:
-            if reference.kind == "rollouts":
-                find_run(reference.name, Path(reference.runs_dir), "eval")
-            else:
-                self._trainings.find(reference.name, Path(reference.runs_dir))
+            self._runs.find(reference.kind, reference.name, Path(reference.runs_dir))
         except LabkitError as error:
             return error.message
         return None

@@ -40,10 +40,13 @@ def missing_inputs(generated: Generated, folders: Collection[Path], runs_dir: st
 
 
 def _made_twice(needs: Needs) -> list[str]:
-    if not needs.made_twice:
+    """What nobody here needs and several make: a model, which is asked for by its name later, or files. Rollouts may share
+    a name, as those of several seeds do."""
+    twice = [made for made in needs.made_twice if made.kind != "rollouts"]
+    if not twice:
         return []
-    names = [made.name if made.kind == "path" else f"run:{made.name}" for made in needs.made_twice]
-    first = next(iter(needs.made_twice))
+    names = [made.name if made.kind == "path" else f"run:{made.name}" for made in twice]
+    first = twice[0]
     return [
         f"several configs make the same: {_first(names)}",
         f"    {_first([needs.made[first], needs.made_twice[first]])}",

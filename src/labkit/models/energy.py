@@ -14,9 +14,11 @@ from typing import Any, NamedTuple
 import torch
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
+from labkit.config.names import PAIR_PARTS
 from labkit.config.sections import ModelConfig
 from labkit.errors import InputError, MachineError
-from labkit.models.folder import PAIR_PARTS, ModelFolder
+from labkit.models.coverage import Coverage
+from labkit.models.folder import ModelFolder
 from labkit.models.loading import choose_device, dtype_of, load_tokenizer, loading_errors, quieten_transformers
 from labkit.models.memory import in_halves
 from labkit.models.pairs import Pair as Pair
@@ -88,7 +90,7 @@ class PairEncoder:
         if not pairs:
             return []
         texts = self._texts(pairs)
-        whole = self._tokenizer(*texts)
+        whole = self._tokenizer(*texts, verbose=False)  # how many are too long is counted
         cut = [row for row, ids in enumerate(whole["input_ids"]) if len(ids) > self._max_length]
         short = {row: self._cut(pairs[row]) for row in cut}
         if cut and self._tokenizer.is_fast:  # it would be saved with the limit of the last call
@@ -98,6 +100,12 @@ class PairEncoder:
             short.get(row) or PairTokens(ids, None if types is None else types[row], False)
             for row, ids in enumerate(whole["input_ids"])
         ]
+
+    def coverage(self, rows: Sequence[PairTokens]) -> Coverage:
+        """How much of encoded pairs the model reads."""
+        num_tokens = sum(len(row.token_ids) for row in rows)
+        num_cut, num_unknown = sum(row.is_cut for row in rows), sum(map(self.num_unknown, rows))
+        return Coverage(len(rows), num_cut, num_tokens, num_unknown)
 
     def num_unknown(self, tokens: PairTokens) -> int:
         """Tokens that stand for text which the tokenizer does not know."""
@@ -119,7 +127,7 @@ class PairEncoder:
         if self._form.template is not None:
             made = self._tokenizer(self._texts([pair])[0][0], truncation=True, **given)
         else:
-            alone = len(self._tokenizer("", pair.solution)["input_ids"])
+            alone = len(self._tokenizer("", pair.solution, verbose=False)["input_ids"])
             question, side = (pair.question, "only_first") if alone < self._max_length else ("", "only_second")
             made = self._tokenizer(question, pair.solution, truncation=side, **given)
         return PairTokens(made["input_ids"], made.get("token_type_ids"), True)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from labkit.config.base import nearest
-from labkit.config.names import RUN_PREFIX
+from labkit.config.names import RUN_PREFIX, is_pair_template
 from labkit.config.sections import ModelConfig
 from labkit.errors import InputError, MachineError
 from labkit.models.training_run import (
@@ -35,12 +35,10 @@ from labkit.record.run import Run
 BUILTIN_PREFIX = "builtin:"
 SETTINGS_FILE = "labkit.json"
 QUESTIONS_FILE = "trained_questions.json"
-"""Beside the weights of an energy model: the ids of the questions that it was trained on."""
+"""Beside the weights of a trained model: the ids of the questions that it was trained on."""
 _SETTINGS_KEYS = {"prompt_preset", "max_new_tokens", "lineage", "energy"}
 _LINEAGE_TEXTS = ("run", "name", "data", "cities", "weights")
 _LINEAGE_KEYS = {*_LINEAGE_TEXTS, "seed", "tasks", "step"}
-PAIR_PARTS = ("{question}", "{solution}")
-"""What a template of an energy model holds, each once."""
 PICKLE_ENDINGS = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 _PICKLES = tuple(f"*{ending}" for ending in PICKLE_ENDINGS)
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
@@ -136,16 +134,25 @@ class ModelFolder:
         # Reward models may have a head of their own, which shows when they are loaded; they write nothing either.
         return any("SequenceClassification" in name or "RewardModel" in name for name in named) if named else None
 
-    def trained_questions(self) -> frozenset[str]:
-        """Ids of the questions whose solutions an energy model was trained on; none where nothing says so.
+    def trained_questions(self, rules: str) -> frozenset[str]:
+        """Ids of the questions whose solutions the model was trained on; none where nothing says so.
+
+        Args:
+            rules: name and version of the rules that the ids must be made by, for others would match nothing
 
         Raises:
-            InputError: the file that says so is damaged.
+            InputError: the file that says so is damaged, or its ids were made by other rules.
         """
         path = self.path / QUESTIONS_FILE
         if not path.exists():
             return frozenset()
-        ids = _json_object(path).get("questions")
+        content = _json_object(path)
+        if (version := content.get("version")) != rules:
+            raise InputError(
+                f"{path} tells questions apart by other rules ({version!r}, here {rules!r})",
+                "train the model again; or remove the file, and nobody is warned about what it was trained on",
+            )
+        ids = content.get("questions")
         if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
             raise InputError(f"{path} holds no list of questions", "copy it from the run once more")
         return frozenset(ids)
@@ -335,8 +342,7 @@ def _is_energy(value: object) -> bool:
     if not isinstance(value, dict) or set(value) - {"template", "higher_is_better"}:
         return False
     template = value.get("template")
-    is_template = template is None or (isinstance(template, str) and all(template.count(p) == 1 for p in PAIR_PARTS))
-    return is_template and isinstance(value.get("higher_is_better", False), bool)
+    return (template is None or is_pair_template(template)) and isinstance(value.get("higher_is_better", False), bool)
 
 
 def file_states(paths: Iterable[Path]) -> FileStates:

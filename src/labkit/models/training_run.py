@@ -6,15 +6,12 @@ N steps. A checkpoint counts only when it is sealed: the seal is the last of its
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from labkit.config.base import nearest
-from labkit.config.names import RUN_PREFIX
-from labkit.errors import InputError, RecordError
-from labkit.record.catalog import run_paths
-from labkit.record.run import Run, open_run, slug_of, slugify
+from labkit.errors import InputError
+from labkit.record.named_runs import NamedRuns, unfinished
+from labkit.record.run import Run, open_run
 
 FINAL = "final"
 FINAL_FOLDER = "model"
@@ -75,60 +72,13 @@ def kept_weights(path: Path) -> tuple[Path, str] | None:
     return (run_dir, checkpoint) if artifacts.name == "artifacts" and (run_dir / "run.json").exists() else None
 
 
-@dataclass(frozen=True, slots=True)
-class Trainings:
-    """The trainings of runs folders: each folder is listed, and each run read, once at most."""
-
-    _paths: dict[Path, list[Path]] = field(default_factory=dict)
-    _read: dict[Path, Run] = field(default_factory=dict)
-
-    def find(self, name: str, runs_dir: Path) -> Run:
-        """The newest finished training of a name, or the one of an id.
-
-        Raises:
-            InputError: there is none of that name; or there is, but none has finished.
-            RecordError: one that may be meant, by the name of its folder, cannot be read.
-        """
-        if runs_dir not in self._paths:
-            self._paths[runs_dir] = list(run_paths(runs_dir, "train"))
-        paths, slug = self._paths[runs_dir], slugify(name)
-        likely = [path for path in paths if path.name == name or slug_of(path.name) == slug]
-        # A folder may have another name than its run; all are read only where none that looks right is.
-        named = self._named(name, likely) or self._named(name, paths)
-        if not named:
-            raise InputError(f"no training under {runs_dir} is called {name!r}", self._known_hint(name, runs_dir))
-        finished = [run for run in named if run.status() == "done"]
-        if not finished:
-            raise _unfinished(max(named, key=lambda run: run.id))
-        return max(finished, key=lambda run: run.id)
-
-    def _named(self, name: str, paths: Iterable[Path]) -> list[Run]:
-        for path in paths:
-            if path not in self._read:
-                try:
-                    self._read[path] = open_run(path)
-                except RecordError:
-                    if slugify(name) in path.name:
-                        raise
-        runs = [self._read[path] for path in paths if path in self._read]
-        return [run for run in runs if name in (run.manifest.get("name"), run.id)]
-
-    def _known_hint(self, name: str, runs_dir: Path) -> str:
-        runs = [self._read[path] for path in self._paths[runs_dir] if path in self._read]
-        names = sorted({str(run.manifest.get("name") or run.id) for run in runs})
-        if not names:
-            return f"{runs_dir} has no training; --runs-dir names another folder of runs"
-        guess = nearest(name, names)
-        return f"did you mean {RUN_PREFIX}{guess}?" if guess else f"there are: {', '.join(names[-8:])}"
-
-
 def find_training(name: str, runs_dir: Path) -> Run:
-    """`Trainings.find`, of the folder as it is now.
+    """`NamedRuns.training`, of the folder as it is now.
 
     Raises:
-        InputError, RecordError: as `Trainings.find`.
+        InputError, RecordError: as `NamedRuns.training`.
     """
-    return Trainings().find(name, runs_dir)
+    return NamedRuns().training(name, runs_dir)
 
 
 def open_training(path: Path) -> Run:
@@ -177,13 +127,7 @@ def all_weights(run: Run) -> list[KeptWeights]:
 
 def _refuse_unfinished(run: Run) -> None:
     if run.status() != "done":
-        raise _unfinished(run)
-
-
-def _unfinished(run: Run) -> InputError:
-    if run.status() == "running":
-        return InputError(f"the training {run.id} is still at work", "wait for it, or name one of its steps")
-    return InputError(f"the training {run.id} was interrupted", f"finish it with labkit train --resume {run.path}")
+        raise unfinished(run)
 
 
 def _said(checkpoint: str) -> str:

@@ -17,13 +17,12 @@ _ASKED = re.compile(rb'^ "config_digest": "([0-9a-f]{16})"', re.MULTILINE)
 no text of JSON holds a line break, so nothing else looks like it."""
 
 
-def find_run(reference: str, runs_dir: Path, command: str | None = None, *, newest: bool = False) -> Run:
+def find_run(reference: str, runs_dir: Path, command: str | None = None) -> Run:
     """The run a user means: a path, an id, the name that it was given, any part of an id that fits one run only, or
     `last`. The earlier of these wins over the later; `run:` may stand before a name.
 
     Args:
         command: runs of other commands are passed over as long as one of this command fits; None is any
-        newest: of several with the name that was given, take the newest finished one, as `run:NAME` does of trainings
 
     Raises:
         RecordError: none fits, or several do.
@@ -42,9 +41,6 @@ def find_run(reference: str, runs_dir: Path, command: str | None = None, *, newe
     fits = _fitting(asked, wanted) or _fitting(asked, paths)
     if not fits:
         raise RecordError(f"no run {reference!r} under {runs_dir}", "labkit runs list shows the runs there are")
-    if len(fits) > 1 and newest and all(given_name(path) == asked for path in fits):
-        finished = [path for path in fits if open_run(path).status() == "done"]
-        return open_run(max(finished or fits, key=lambda path: path.name))
     if len(fits) > 1:
         ids = sorted(path.name for path in fits)
         more = ", …" if len(ids) > _MOST_LISTED else ""
@@ -54,15 +50,13 @@ def find_run(reference: str, runs_dir: Path, command: str | None = None, *, newe
     return open_run(fits[0])
 
 
-def find_runs(
-    references: Iterable[str], runs_dir: Path, command: str | None = None, *, newest: bool = False
-) -> list[Run]:
+def find_runs(references: Iterable[str], runs_dir: Path, command: str | None = None) -> list[Run]:
     """`find_run` of every run that a user names, each once.
 
     Raises:
         RecordError: as `find_run`.
     """
-    found = [find_run(reference, runs_dir, command, newest=newest) for reference in references]
+    found = [find_run(reference, runs_dir, command) for reference in references]
     return list({run.path.resolve(): run for run in found}.values())
 
 

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.config.sections import ModelConfig
 from labkit.errors import InputError
+from labkit.models.coverage import Coverage
 from labkit.models.folder import ModelFolder, find_model
 from labkit.models.pairs import Pair
 from labkit.rerank.reranker import Judged
+from labkit.tasks.questions import QUESTIONS_VERSION
 
 if TYPE_CHECKING:
     from labkit.models.energy import EnergyModel, PairTokens
 
 _CHUNK = 2048
 """Candidates that are tokenised at a time: rows of like length share a batch, and memory stays bounded."""
-MOST_UNKNOWN = 0.1
-"""A larger share of tokens that stand for unknown text says that the tokenizer is for other texts."""
 
 
 class EnergyReranker:
@@ -40,9 +40,9 @@ class EnergyReranker:
             "tokenizer": self._folder.tokenizer_fingerprint(),
             "form": self._folder.settings().get("energy"),
         }
-        self.trained_questions = self._folder.trained_questions()
+        self.trained_questions = self._folder.trained_questions(QUESTIONS_VERSION)
         self.parents: Sequence[Mapping[str, str]] = self._folder.parents(role="reranker")
-        self._num_tokens = self._num_unknown = 0
+        self._coverage = Coverage()
 
     def judge(self, candidates: Sequence[Pair]) -> Iterator[list[Judged]]:
         """`Reranker.judge`; in batches of rows of like length, by a model that is there only meanwhile."""
@@ -59,14 +59,10 @@ class EnergyReranker:
 
     def _encoded(self, model: EnergyModel, candidates: Sequence[Pair]) -> list[PairTokens]:
         rows = model.encoder.encode(candidates)
-        self._num_tokens += sum(len(row.token_ids) for row in rows)
-        self._num_unknown += sum(map(model.encoder.num_unknown, rows))
-        if self._num_unknown > MOST_UNKNOWN * self._num_tokens:
-            raise InputError(
-                f"{self.name}: its tokenizer does not know {self._num_unknown:,} of {self._num_tokens:,} tokens of these "
-                "questions and solutions",
-                "name a model that was trained on such texts, with the tokenizer that it was trained with",
-            )
+        self._coverage += model.encoder.coverage(rows)
+        self._coverage.refuse_unknown(
+            self.name, "name a model that was trained on such texts, with the tokenizer that it was trained with"
+        )
         return rows
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from labkit.config.commands import EvalConfig, RolloutConfig
 from labkit.errors import ConfigError
 from labkit.rerank.energy import EnergyReranker
 from labkit.rerank.python_file import PythonReranker
@@ -31,6 +32,16 @@ def find_rerankers(references: Sequence[str], runs_dir: Path, device: str = "aut
             names = reference if same.name == reference else f"{same.name} and {reference}"
             raise ConfigError(f"{names}: one reranker is named twice", "name each once")
     return list(found.values())
+
+
+def rerankers_of(config: RolloutConfig) -> list[Reranker]:
+    """Those that a config names; a sweep names none.
+
+    Raises:
+        ConfigError, InputError, MachineError: as `find_rerankers`.
+    """
+    references = config.rerankers if isinstance(config, EvalConfig) else ()
+    return find_rerankers(references, config.runs_dir, config.model.device)
 
 
 def _find(reference: str, runs_dir: Path, device: str) -> Reranker:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from labkit.rollouts.plan import Batch, Done, TokenLimit, owed_batches
 from labkit.tasks.base import EvaluatedTask, Prompt, Task
 from labkit.tasks.countdown.presets import DEFAULT_PRESET
 from labkit.tasks.gsm8k import task as gsm8k
+from labkit.tasks.questions import QUESTIONS_VERSION, question_id, question_text
 from labkit.tasks.registry import load_task
 
 DEFAULT_MAX_NEW_TOKENS = 1024
@@ -108,7 +109,7 @@ def prepare(
     prompts = task.prompts(preset=preset, offset=config.task.offset, num_prompts=config.task.num_prompts)
     joined = _joined(task, known, prompts)
     lineage = folder.lineage()
-    doubts = task.doubts(lineage) if isinstance(task, EvaluatedTask) else ()
+    doubts = [*(task.doubts(lineage) if isinstance(task, EvaluatedTask) else ()), *_trained_on(folder, task, joined)]
     for note in (*task.notes, *doubts):
         say(note)
     engine = (engines or Engines()).load(folder, config.model)
@@ -136,6 +137,18 @@ def prepare(
         doubts=[*doubts, *([unstopped] if unstopped else [])],
         checkpoint=folder.checkpoint,
     )
+
+
+def _trained_on(folder: ModelFolder, task: Task, prompts: Mapping[str, Prompt]) -> Iterator[str]:
+    """Whether the model's trainings say that it has learnt the answers to these prompts."""
+    if not (trained := folder.trained_questions(QUESTIONS_VERSION)):
+        return
+    num_known = sum(question_id(question_text(task.name, prompt)) in trained for prompt in prompts.values())
+    if num_known:
+        yield (
+            f"overlap: the model was TRAINED on {num_known:,} of these {len(prompts):,} prompts: what it does there says nothing "
+            "of prompts that it has not seen"
+        )
 
 
 def _preset(config: AskedConfig, folder: ModelFolder) -> str | None:

@@ -96,6 +96,10 @@ class DatasetExamples:
         ids = list(row.token_ids[: row.num_prompt_tokens])
         return EncodedPrompt(str(engine.tokenizer.decode(ids)), tuple(ids))
 
+    def trained_questions(self, num_examples: int) -> frozenset[str]:
+        """None are named: the splits of a data set ask no question twice, or its manifest says how many."""
+        return frozenset()
+
     def validation_rows(self, tokenizer: PreTrainedTokenizerBase) -> Sequence[Row]:
         return _rows(self._validation["text"], tokenizer)
 

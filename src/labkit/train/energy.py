@@ -6,7 +6,7 @@ Ouyang et al. 2022, equation 1). It looks at differences within a question only,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,17 +15,31 @@ from torch.nn.functional import softplus
 from transformers import PreTrainedModel, Qwen2ForSequenceClassification, set_seed
 
 from labkit.config.commands import TrainConfig
+from labkit.config.training import RolloutExamples as RolloutConfig
 from labkit.errors import ConfigError, InputError
-from labkit.models.energy import EnergyModel, Pair, PairForm, context_length, default_form, form_of, load_classifier
+from labkit.models.coverage import Coverage
+from labkit.models.energy import (
+    EnergyModel,
+    Pair,
+    PairEncoder,
+    PairForm,
+    context_length,
+    default_form,
+    form_of,
+    load_classifier,
+)
 from labkit.models.engine import EncodedPrompt
-from labkit.models.folder import QUESTIONS_FILE, ModelFolder
-from labkit.models.loading import choose_device, load_tokenizer
-from labkit.stats import cluster_rate, item_auc, wilson_mean
+from labkit.models.folder import ModelFolder
+from labkit.models.loading import load_tokenizer
+from labkit.stats import cluster_rate, item_auc, mean_item_auc
 from labkit.tasks.questions import QUESTIONS_VERSION
-from labkit.train.first_model import check_device, model_config, new_tokenizer, trained_form
+from labkit.train.first_model import check_device, made_model, trained_form
 from labkit.train.method import Loss
+from labkit.train.model_folder import trained_questions_file
 from labkit.train.rollout_pairs import Question, RolloutExamples, SolutionPair
-from labkit.train.rows import IGNORED_LABEL, MicroBatches
+from labkit.train.rows import IGNORED_LABEL
+
+_HINT = "go on from a model that knows such texts; of one made from nothing, add their words to tokenizer.words"
 
 
 class Energy:
@@ -37,7 +51,8 @@ class Energy:
             parent: an energy model, or a causal model whose body gets a new head; None makes a model from nothing
 
         Raises:
-            ConfigError: it cannot be trained on that device as asked. InputError: the model cannot be loaded.
+            ConfigError: it cannot be trained on that device as asked. InputError: the model cannot be loaded,
+                or its tokenizer is for other texts.
             MachineError: there is no such device, or not enough memory.
         """
         set_seed(config.seed % 2**32)  # the head is new
@@ -46,18 +61,21 @@ class Energy:
         self.loss: Loss | None = _PairLoss(self._energy)
         self.measures = bool(examples.measured)
         self._examples = examples
-        self._inherited = parent.trained_questions() if parent else frozenset()
+        self._batch_size = config.optimisation.batch_size
+        self._inherited = parent.trained_questions(QUESTIONS_VERSION) if parent else frozenset()
+        self._coverage = _coverage(self._energy.encoder, [*examples.trained.values(), *examples.measured])
+        self._coverage.refuse_unknown(parent.name if parent else "the new model", _HINT)
 
-    def batches(self, config: TrainConfig, num_steps: int, num_parts: int) -> MicroBatches[SolutionPair]:
-        """`Method.batches`."""
-        size = config.optimisation.batch_size
-        return MicroBatches(
-            lambda step: self._examples.pairs_at(step, size),
-            _PairTensors(self._energy),
-            num_steps=num_steps,
-            batch_size=size,
-            num_parts=num_parts,
-        )
+    def rows_at(self, step: int) -> Sequence[SolutionPair]:
+        """`Method.rows_at`."""
+        return self._examples.pairs_at(step, self._batch_size)
+
+    def tensors(self, rows: Sequence[SolutionPair], /) -> dict[str, torch.Tensor]:
+        """`input_ids` and `attention_mask` (2 P, T) of P pairs, each right solution before its wrong one, and a label for each
+        pair, `labels` (P,)."""
+        texts = [Pair(pair.question, solution) for pair in rows for solution in (pair.right, pair.wrong)]
+        tensors = self._energy.tensors(self._energy.encoder.encode(texts))
+        return tensors | {"labels": torch.zeros(len(rows), dtype=torch.long)}
 
     def measure(self) -> dict[str, float]:
         """`eval_loss` a pair; `eval_pair_accuracy`, the share of pairs in which the right solution has the lower energy,
@@ -66,32 +84,34 @@ class Energy:
         Raises:
             ConfigError: an energy is no number.
         """
-        judged = [self._judged(question) for question in self._examples.measured]
+        judged = self._judged(self._examples.measured)
         aucs = np.array([float(item_auc(np.concatenate(pair), _labels(pair))[0]) for pair in judged])
         num_pairs = np.array([len(right) * len(wrong) for right, wrong in judged])
         losses = [np.logaddexp(0, right[:, None] - wrong).sum() for right, wrong in judged]
-        accuracy = cluster_rate(aucs * num_pairs, num_pairs)
-        low, high = wilson_mean(aucs)
+        accuracy, auc = cluster_rate(aucs * num_pairs, num_pairs), mean_item_auc(aucs)
+        assert auc is not None  # every question has solutions of both kinds
         return {
             "eval_loss": float(np.sum(losses) / num_pairs.sum()),
             "eval_pair_accuracy": accuracy.value,
             "eval_pair_accuracy_low": accuracy.low,
             "eval_pair_accuracy_high": accuracy.high,
-            "eval_auc": float(aucs.mean()),
-            "eval_auc_low": low,
-            "eval_auc_high": high,
+            "eval_auc": auc.value,
+            "eval_auc_low": auc.low,
+            "eval_auc_high": auc.high,
         }
 
-    def _judged(self, question: Question) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        """Energies of the right and of the wrong solutions of a question."""
-        solutions = [*sorted(question.right), *sorted(question.wrong)]
-        rows = self._energy.encoder.encode([Pair(question.text, solution) for solution in solutions])
+    def _judged(self, questions: Sequence[Question]) -> list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
+        """Energies of the right and of the wrong solutions of each question."""
+        rows = self._energy.encoder.encode([pair for question in questions for pair in _solutions(question)])
         energies = np.empty(len(rows))
         for positions, values in self._energy.energies(rows):
             energies[positions] = values
         if not np.isfinite(energies).all():
             raise ConfigError("an energy is no number any more", "start again with a lower --learning-rate")
-        return energies[: len(question.right)], energies[len(question.right) :]
+        parts = np.split(
+            energies, np.cumsum([len(side) for each in questions for side in (each.right, each.wrong)])[:-1]
+        )
+        return list(zip(parts[::2], parts[1::2], strict=True))
 
     def describe(self) -> Mapping[str, Any]:
         """`Method.describe`."""
@@ -119,11 +139,13 @@ class Energy:
         """How the trained model reads a question and a solution."""
         return {"energy": self._energy.form.as_json()}
 
-    def files(self) -> Mapping[str, Mapping[str, Any]]:
-        """The questions that it has learnt from, by which a ranking of them is known."""
-        questions = sorted(self._inherited | set(self._examples.trained))
-        prompts = sorted(each.prompt.id for each in self._examples.trained.values())
-        return {QUESTIONS_FILE: {"version": QUESTIONS_VERSION, "questions": questions, "prompts": prompts}}
+    def notes(self) -> Sequence[str]:
+        """Solutions that are too long, and text that the tokenizer does not know."""
+        return self._coverage.remarks("the energy model")
+
+    def files(self, step: int) -> Mapping[str, Mapping[str, Any]]:
+        """The questions that it learns from, by which a ranking of them is known."""
+        return trained_questions_file(self._inherited | set(self._examples.trained))
 
 
 class _PairLoss:
@@ -138,17 +160,17 @@ class _PairLoss:
         return losses.sum() / (len(labels) if num_items_in_batch is None else num_items_in_batch)
 
 
-class _PairTensors:
-    """Makes tensors of P pairs: 2 P rows, each right solution before its wrong one, and a label for each pair."""
+def _solutions(question: Question) -> list[Pair]:
+    """The right ones first."""
+    return [Pair(question.text, solution) for side in (question.right, question.wrong) for solution in sorted(side)]
 
-    def __init__(self, energy: EnergyModel) -> None:
-        self._energy = energy
 
-    def tensors(self, pairs: Sequence[SolutionPair]) -> dict[str, torch.Tensor]:
-        """`input_ids` and `attention_mask` (2 P, T), `labels` (P,)."""
-        texts = [Pair(pair.question, solution) for pair in pairs for solution in (pair.right, pair.wrong)]
-        tensors = self._energy.tensors(self._energy.encoder.encode(texts))
-        return tensors | {"labels": torch.zeros(len(pairs), dtype=torch.long)}
+def _coverage(encoder: PairEncoder, questions: Iterable[Question]) -> Coverage:
+    """How much of all solutions the model reads; some thousands a second are encoded."""
+    found = Coverage()
+    for question in questions:
+        found += encoder.coverage(encoder.encode(_solutions(question)))
+    return found
 
 
 def _labels(pair: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]) -> list[bool]:
@@ -176,15 +198,12 @@ def _refuse_broken_body(model: PreTrainedModel, new: Sequence[str], parent: Mode
 
 
 def _made(config: TrainConfig) -> EnergyModel:
-    check_device(config, config.device)
-    assert config.architecture is not None and config.tokenizer is not None  # the config class sees to it
-    tokenizer = new_tokenizer(config.tokenizer, config.architecture.max_position_embeddings)
-    shape = model_config(config.architecture, tokenizer, num_labels=1)
-    model: PreTrainedModel = Qwen2ForSequenceClassification(shape)  # type: ignore[no-untyped-call]
-    model.to(device=choose_device(config.device))  # type: ignore[call-arg]
+    model, tokenizer = made_model(config, Qwen2ForSequenceClassification, num_labels=1)
     return EnergyModel(model, tokenizer, _form(config, default_form(tokenizer)))
 
 
 def _form(config: TrainConfig, default: PairForm) -> PairForm:
     """The form that the config asks for, else that of the model."""
-    return default if config.pair_template is None else PairForm(config.pair_template, default.higher_is_better)
+    assert isinstance(config.examples, RolloutConfig)  # the config class sees to it
+    template = config.examples.pair_template
+    return default if template is None else PairForm(template, default.higher_is_better)

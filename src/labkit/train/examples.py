@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from labkit.config.base import stable_digest
 from labkit.config.training import CountdownExamples as CountdownConfig
 from labkit.config.training import DatasetExamples as DatasetConfig
 from labkit.config.training import ExamplesConfig
@@ -25,6 +26,7 @@ from labkit.tasks.countdown.choice import check_choice
 from labkit.tasks.gsm8k.problems import HUB_ID
 from labkit.tasks.gsm8k.task import Gsm8kTask
 from labkit.tasks.prompt_file import PromptFileTask
+from labkit.tasks.questions import question_id, question_text
 from labkit.train.dataset import CityQuestions, DatasetExamples, HasVocabulary
 from labkit.train.rollout_pairs import RolloutExamples
 
@@ -95,6 +97,11 @@ class Examples(TrainingData, Protocol):
         """The first prompt that is learnt from."""
         ...
 
+    def trained_questions(self, num_examples: int) -> frozenset[str]:
+        """Ids (`question_id`) of the questions among the first examples; none where the data have splits of their own, which
+        tell what was learnt from without them."""
+        return frozenset()
+
     def validation_rows(self, tokenizer: PreTrainedTokenizerBase) -> Sequence[Row]:
         """Held-out rows on which the loss is measured."""
         return ()
@@ -150,19 +157,14 @@ class CountdownExamples(PairExamples):
 
 
 class ShuffledExamples(PairExamples):
-    """A list of examples in an order that is drawn anew each time round; the last ones are held out."""
+    """A list of examples in an order that is drawn anew each time round."""
 
-    def __init__(self, task: Task, examples: Sequence[Example], where: str, seed: int, num_held_out: int) -> None:
-        if len(examples) <= num_held_out:
-            raise InputError(
-                f"{where} has {len(examples)} prompts with an answer, and {num_held_out} are to be held out",
-                "add examples, or lower evaluation.num_prompts",
-            )
+    def __init__(self, task: Task, examples: Sequence[Example], held_out: Sequence[Prompt], seed: int) -> None:
         self.task = task
         self.fingerprint = task.data_fingerprint
-        self.num_rows = len(examples) - num_held_out
-        self._examples = examples[: self.num_rows]
-        self.held_out = [example.prompt for example in examples[self.num_rows :]]
+        self.num_rows = len(examples)
+        self.held_out = held_out
+        self._examples = examples
         self._seed = seed
 
     def block(self, step: int, size: int) -> list[Example]:
@@ -170,6 +172,11 @@ class ShuffledExamples(PairExamples):
         length = len(self._examples)
         orders = {epoch: self._order(epoch) for epoch in range(positions[0] // length, positions[-1] // length + 1)}
         return [self._examples[orders[at // length][at % length]] for at in positions]
+
+    def trained_questions(self, num_examples: int) -> frozenset[str]:
+        seen = self._order(0)[:num_examples]  # all of them, once round
+        prompts = (self._examples[at].prompt for at in seen)
+        return frozenset(question_id(question_text(self.task.name, prompt)) for prompt in prompts)
 
     def _order(self, epoch: int) -> list[int]:
         rng = np.random.Generator(np.random.PCG64(draw_seed(self._seed, "epoch", epoch)))
@@ -185,7 +192,7 @@ class PromptFileExamples(ShuffledExamples):
         task = PromptFileTask(config.path)
         prompts = task.prompts(preset=None, offset=0, num_prompts=None)
         examples = [Example(prompt, prompt.gold["answers"][0]) for prompt in prompts if "answers" in prompt.gold]
-        super().__init__(task, examples, str(config.path), seed, num_held_out)
+        super().__init__(task, *_last_held_out(examples, str(config.path), num_held_out), seed)
 
 
 class Gsm8kExamples(ShuffledExamples):
@@ -198,12 +205,44 @@ class Gsm8kExamples(ShuffledExamples):
         task = Gsm8kTask(config.path, "train")
         prompts = task.prompts(preset=config.preset, offset=0, num_prompts=None)
         examples = [Example(*pair) for pair in zip(prompts, task.solutions(), strict=True)]
-        super().__init__(task, examples, str(config.path or HUB_ID), seed, num_held_out)
+        where = str(config.path or HUB_ID)
+        if config.validation_path is None:
+            super().__init__(task, *_last_held_out(examples, where, num_held_out), seed)
+            return
+        validation = Gsm8kTask(config.validation_path, "train")
+        held_out = validation.prompts(preset=config.preset, offset=0, num_prompts=None)
+        _refuse_shared(prompts, where, held_out, config.validation_path)
+        super().__init__(task, examples, held_out[:num_held_out], seed)
+        self.fingerprint = stable_digest([task.data_fingerprint, validation.data_fingerprint], digest_size=16)
 
 
-def load_examples(
-    config: ExamplesConfig, seed: int, num_held_out: int, runs_dir: Path = Path("runs")
-) -> Examples | RolloutExamples:
+def _last_held_out(
+    examples: Sequence[Example], where: str, num_held_out: int
+) -> tuple[Sequence[Example], list[Prompt]]:
+    """What is learnt from, and the prompts of the last examples.
+
+    Raises:
+        InputError: nothing would be left to learn from.
+    """
+    num_rows = len(examples) - num_held_out
+    if num_rows <= 0:
+        raise InputError(
+            f"{where} has {len(examples)} prompts with an answer, and {num_held_out} are to be held out",
+            "add examples, or lower evaluation.num_prompts",
+        )
+    return examples[:num_rows], [example.prompt for example in examples[num_rows:]]
+
+
+def _refuse_shared(learnt: Sequence[Prompt], where: str, held_out: Sequence[Prompt], path: Path) -> None:
+    asked = {prompt.id for prompt in learnt}
+    if shared := sum(prompt.id in asked for prompt in held_out):
+        raise InputError(
+            f"{shared} of the {len(held_out)} problems of {path} are in {where} too",
+            "what is measured on must not be learnt from: leave them out of one",
+        )
+
+
+def load_examples(config: ExamplesConfig, seed: int, num_held_out: int, runs_dir: Path) -> Examples | RolloutExamples:
     """The examples that a config names.
 
     Args:

@@ -18,7 +18,7 @@ from labkit.train.tokenizer import build_word_tokenizer
 
 
 def first_engine(config: TrainConfig, folder: ModelFolder | None) -> TorchEngine:
-    """The model that a training starts from, on its device.
+    """The causal model that a training starts from, on its device.
 
     Args:
         folder: where `config.model` lies; None where there is none
@@ -32,13 +32,28 @@ def first_engine(config: TrainConfig, folder: ModelFolder | None) -> TorchEngine
         engine = load_engine(folder, trained_form(config.model))
         engine.model.requires_grad_(True)
         return engine
+    return TorchEngine(*made_model(config))
+
+
+def made_model(
+    config: TrainConfig, kind: type[PreTrainedModel] = Qwen2ForCausalLM, **others: Any
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A model made from nothing, drawn with the config's seed, on its device, and its tokenizer.
+
+    Args:
+        kind: its class
+        others: of its configuration, such as `num_labels`
+
+    Raises:
+        ConfigError, MachineError: as `check_device`.
+    """
     check_device(config, config.device)
     assert config.architecture is not None and config.tokenizer is not None  # the config class sees to it
     tokenizer = new_tokenizer(config.tokenizer, config.architecture.max_position_embeddings)
     set_seed(config.seed % 2**32)
-    model = new_model(config.architecture, tokenizer)
+    model = new_model(config.architecture, tokenizer, kind, **others)
     model.to(device=choose_device(config.device))  # type: ignore[call-arg]
-    return TorchEngine(model, tokenizer)
+    return model, tokenizer
 
 
 def trained_form(config: ModelConfig) -> ModelConfig:
@@ -47,14 +62,14 @@ def trained_form(config: ModelConfig) -> ModelConfig:
     return config.model_copy(update={"dtype": "float32"}) if config.dtype == "auto" else config
 
 
-def new_model(architecture: ArchitectureConfig, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+def new_model(
+    architecture: ArchitectureConfig,
+    tokenizer: PreTrainedTokenizerBase,
+    kind: type[PreTrainedModel] = Qwen2ForCausalLM,
+    **others: Any,
+) -> PreTrainedModel:
     """A model with random weights: every matrix is drawn from N(0, initializer_range), every bias is 0."""
-    return Qwen2ForCausalLM(model_config(architecture, tokenizer))  # type: ignore[no-untyped-call]
-
-
-def model_config(architecture: ArchitectureConfig, tokenizer: PreTrainedTokenizerBase, **others: Any) -> Qwen2Config:
-    """What transformers makes a model of."""
-    return Qwen2Config(
+    shape = Qwen2Config(
         vocab_size=len(tokenizer),
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,
@@ -62,6 +77,7 @@ def model_config(architecture: ArchitectureConfig, tokenizer: PreTrainedTokenize
         **architecture.model_dump(exclude={"family"}),
         **others,
     )
+    return kind(shape)
 
 
 def new_tokenizer(config: TokenizerConfig, max_length: int) -> PreTrainedTokenizerBase:

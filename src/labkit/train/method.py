@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
-from torch.utils.data import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from labkit.config.commands import TrainConfig
 from labkit.models.engine import EncodedPrompt
 
 Loss = Callable[..., torch.Tensor]
@@ -26,8 +24,12 @@ class Method(Protocol):
     measures: bool
     """Whether anything is held out that the model can be measured on."""
 
-    def batches(self, config: TrainConfig, num_steps: int, num_parts: int) -> Dataset[dict[str, torch.Tensor]]:
-        """The forward passes of a training in their order, `num_parts` of them a step."""
+    def rows_at(self, step: int) -> Sequence[Any]:
+        """What a step (counted from 0) learns from, at least one row; a pure function."""
+        ...
+
+    def tensors(self, rows: Sequence[Any], /) -> dict[str, torch.Tensor]:
+        """What the model is called with for some of them, `labels` among it."""
         ...
 
     def measure(self) -> dict[str, float]:
@@ -42,6 +44,10 @@ class Method(Protocol):
         """What the training rests on beside the weights and the examples."""
         ...
 
+    def notes(self) -> Sequence[str]:
+        """Facts that the user should see once, of this model with these examples."""
+        ...
+
     def first_prompt(self) -> EncodedPrompt:
         """The first text that is learnt from."""
         ...
@@ -50,6 +56,6 @@ class Method(Protocol):
         """What `labkit.json` of a trained model says beside its lineage."""
         ...
 
-    def files(self) -> Mapping[str, Mapping[str, Any]]:
-        """JSON objects that stand beside a trained model, by the names of their files."""
+    def files(self, step: int) -> Mapping[str, Mapping[str, Any]]:
+        """JSON objects that stand beside the model after so many steps, by the names of their files."""
         ...

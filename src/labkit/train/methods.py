@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from labkit.config.commands import TrainConfig
 from labkit.models.folder import ModelFolder
+from labkit.tasks.questions import QUESTIONS_VERSION
 from labkit.train.energy import Energy
 from labkit.train.examples import Examples
 from labkit.train.first_model import first_engine
@@ -24,4 +25,5 @@ def make_method(config: TrainConfig, parent: ModelFolder | None, examples: Examp
     """
     if isinstance(examples, RolloutExamples):  # the config class sees to it that these go with `energy`
         return Energy(config, parent, examples)
-    return Sft(config, first_engine(config, parent), examples)
+    inherited = parent.trained_questions(QUESTIONS_VERSION) if parent else frozenset()
+    return Sft(config, first_engine(config, parent), examples, inherited)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from labkit.models.folder import QUESTIONS_FILE
 from labkit.record.files import sync_files, write_json_atomically
+from labkit.tasks.questions import QUESTIONS_VERSION
 
 
 def save_model(
@@ -30,3 +32,12 @@ def save_beside(tokenizer: PreTrainedTokenizerBase, files: Mapping[str, Mapping[
     tokenizer.save_pretrained(folder)
     for name, content in files.items():
         write_json_atomically(folder / name, dict(content))
+
+
+def trained_questions_file(questions: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+    """What `ModelFolder.trained_questions` reads, by the name of its file.
+
+    Args:
+        questions: ids, by `question_id`
+    """
+    return {QUESTIONS_FILE: {"version": QUESTIONS_VERSION, "questions": sorted(questions)}}

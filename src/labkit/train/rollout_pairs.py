@@ -15,18 +15,18 @@ import numpy as np
 import polars as pl
 
 from labkit.config.base import stable_digest
+from labkit.config.names import ROLLOUT_COMMANDS
 from labkit.config.training import RolloutExamples as RolloutsConfig
 from labkit.errors import InputError
-from labkit.record.catalog import find_runs
 from labkit.record.frames import read_scored
 from labkit.record.identity import draw_seed
+from labkit.record.imported import refuse_imported
+from labkit.record.named_runs import NamedRuns, unfinished
 from labkit.record.run import Run
 from labkit.tasks.base import Prompt
 from labkit.tasks.questions import question_id, question_text, solution_text
 from labkit.train.dataset import HasVocabulary
 from labkit.train.plan import steps_per_epoch
-
-_COMMANDS = ("eval", "sample", "perturb")
 
 
 class SolutionPair(NamedTuple):
@@ -66,15 +66,15 @@ class RolloutExamples:
 
         Raises:
             InputError: the runs are of several tasks, one is not done, or no question that may be learnt from has both a
-                right and a wrong solution. RecordError: there is no such run, or it is damaged.
+                right and a wrong solution. RecordError: there is no such run, it is damaged, or was imported.
         """
-        runs = find_runs(config.runs, runs_dir, "eval", newest=True)
-        task = _only_task(runs)
+        runs = _found(config.runs, runs_dir)
+        task = _common_task(runs)
         found = _questions(runs, task)
         both = {name: each for name, each in sorted(found.items()) if each.right and each.wrong}
         held_out = {name for name in both if _draw(name) < config.validation_share}
         self.trained = {name: each for name, each in both.items() if name not in held_out}
-        self._refuse_nothing(config, len(found), len(held_out))
+        self._refuse_no_pairs(config, len(found), len(held_out))
         self.measured = [both[name] for name in sorted(held_out, key=_draw)[:num_held_out]]
         self.held_out: Sequence[Prompt] = [each.prompt for each in self.measured]
         self._pairs = [
@@ -85,7 +85,8 @@ class RolloutExamples:
         self.fingerprint = stable_digest(
             [[name, sorted(each.right), sorted(each.wrong)] for name, each in both.items()], digest_size=16
         )
-        self.scorer = str(runs[0].manifest["score"].get("scorer", ""))
+        self._scorers = _scorers(runs)
+        self.scorer = ", ".join(self._scorers)
         self.parents: Sequence[Mapping[str, str]] = [
             {"run": run.id, "role": "rollouts", "hash": run.base_hash} for run in runs
         ]
@@ -112,6 +113,11 @@ class RolloutExamples:
             f"{num_both:,} of {num_questions:,} questions have both right and wrong solutions: {len(self._pairs):,} pairs of "
             f"{len(self.trained):,} questions to learn from, {num_both - len(self.trained):,} questions held out"
         ]
+        if len(self._scorers) > 1:
+            named = ", ".join(f"{scorer} ({run})" for scorer, run in self._scorers.items())
+            said.append(
+                f"the verdicts of these runs are of different scorers: {named}; labkit eval --rescore RUN gives all the same"
+            )
         if self._measures and not self.measured:
             said.append("no question is held out: nothing will be measured")
         if "test" in self._splits:
@@ -121,7 +127,7 @@ class RolloutExamples:
             )
         return said
 
-    def _refuse_nothing(self, config: RolloutsConfig, num_questions: int, num_held_out: int) -> None:
+    def _refuse_no_pairs(self, config: RolloutsConfig, num_questions: int, num_held_out: int) -> None:
         if self.trained:
             return
         kept = f", but for {num_held_out} that are held out" if num_held_out else ""
@@ -136,18 +142,33 @@ def _split(task: Mapping[str, Any]) -> str | None:
     return None if task["name"] == "gsm8k" and task.get("data") is not None else task.get("split")
 
 
-def _only_task(runs: Sequence[Run]) -> str:
-    """The task of all runs, each of which is done."""
+def _found(references: Sequence[str], runs_dir: Path) -> list[Run]:
+    """The runs that a config names, each once, and each with rollouts that are all there."""
+    named = NamedRuns()
+    runs = [named.rollouts(reference, runs_dir) for reference in references]
     for run in runs:
-        if run.command not in _COMMANDS:
+        if run.command not in ROLLOUT_COMMANDS:
             raise InputError(f"{run.id} is a run of labkit {run.command} and has no rollouts", "name evaluations")
+        refuse_imported(run)
         if run.status() != "done":
-            raise InputError(f"{run.id} is not done", f"finish it first: labkit {run.command} --resume {run.path}")
+            raise unfinished(run)
+    return list({run.path.resolve(): run for run in runs}.values())
+
+
+def _common_task(runs: Sequence[Run]) -> str:
     tasks = {str(run.manifest["config"]["task"]["name"]): run.id for run in runs}
     if len(tasks) > 1:
         said = ", ".join(f"{name} ({run})" for name, run in sorted(tasks.items()))
         raise InputError(f"the runs are of different tasks: {said}", "an energy model learns one task")
     return next(iter(tasks))
+
+
+def _scorers(runs: Sequence[Run]) -> dict[str, str]:
+    """Who gave the verdicts that are in force, each with the first run of its own."""
+    found: dict[str, str] = {}
+    for run in runs:
+        found.setdefault(str(run.score.get("scorer", "")), run.id)
+    return found
 
 
 def _questions(runs: Sequence[Run], task: str) -> dict[str, Question]:

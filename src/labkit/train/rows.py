@@ -7,7 +7,7 @@ resume exactly. Knows texts and tokens; does *not* know where examples come from
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import torch
 from torch.utils.data import Dataset
@@ -27,7 +27,7 @@ class Row(NamedTuple):
     """Tokens at its beginning that the model is given; the others it should write."""
 
 
-ExampleT = TypeVar("ExampleT", contravariant=True)
+ExampleT = TypeVar("ExampleT")
 """A row, or whatever else is learnt from."""
 
 
@@ -114,19 +114,13 @@ class Padding:
         )
 
 
-class Tensors(Protocol[ExampleT]):
-    """Makes tensors of examples, `labels` among them."""
-
-    def tensors(self, rows: Sequence[ExampleT], /) -> dict[str, torch.Tensor]: ...
-
-
 class MicroBatches(Dataset[dict[str, torch.Tensor]], Generic[ExampleT]):
     """Item `i` is the `i`-th forward pass of a training: part `i % num_parts` of step `i // num_parts`."""
 
     def __init__(
         self,
         rows_at: Callable[[int], Sequence[ExampleT]],
-        padding: Tensors[ExampleT],
+        tensors: Callable[[Sequence[ExampleT]], dict[str, torch.Tensor]],
         *,
         num_steps: int,
         batch_size: int,
@@ -135,9 +129,10 @@ class MicroBatches(Dataset[dict[str, torch.Tensor]], Generic[ExampleT]):
         """
         Args:
             rows_at: the examples of a step (counted from 0), at least one; a pure function
+            tensors: makes tensors of examples, `labels` among them
         """
         self._rows_at = rows_at
-        self._padding = padding
+        self._tensors = tensors
         self._num_steps = num_steps
         self._part_size = batch_size // num_parts
         self._num_parts = num_parts
@@ -151,9 +146,9 @@ class MicroBatches(Dataset[dict[str, torch.Tensor]], Generic[ExampleT]):
         rows = self._rows_of(step)
         own = rows[part * self._part_size : (part + 1) * self._part_size]
         if own:
-            return self._padding.tensors(own)
+            return self._tensors(own)
         # The last step of an epoch may be too short for all its parts: the others pass a row on which no loss is taken.
-        tensors = self._padding.tensors(rows[:1])
+        tensors = self._tensors(rows[:1])
         return tensors | {"labels": torch.full_like(tensors["labels"], IGNORED_LABEL)}
 
     def _rows_of(self, step: int) -> Sequence[ExampleT]:

@@ -142,7 +142,7 @@ def _carry_out(run: Run, training: _Training, observer: TrainingObserver) -> Non
         observer.logged(step, metrics)
 
     def files(step: int) -> dict[str, Mapping[str, Any]]:
-        return {SETTINGS_FILE: _folder_settings(run, training, step), **method.files()}
+        return {SETTINGS_FILE: _folder_settings(run, training, step), **method.files(step)}
 
     evaluate = method.measure if method.measures else None
     try:
@@ -231,5 +231,5 @@ def _manifest(resolved: Resolved[TrainConfig], training: _Training) -> dict[str,
         parents=[*(parent.parents() if parent else []), *examples.parents],
         lineage=parent.lineage() if parent else [],
         num_steps=training.plan.num_steps,
-        notes=training_notes(resolved.config, parent, examples),
+        notes=[*training_notes(resolved.config, parent, examples), *method.notes()],
     )

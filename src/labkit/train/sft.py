@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import torch
 
 from labkit.config.base import stable_digest
 from labkit.config.commands import TrainConfig
@@ -12,7 +14,8 @@ from labkit.models.torch_engine import TorchEngine
 from labkit.train.evaluation import Evaluation
 from labkit.train.examples import Examples
 from labkit.train.method import Loss
-from labkit.train.rows import MicroBatches, Padding, Row
+from labkit.train.model_folder import trained_questions_file
+from labkit.train.rows import Padding, Row
 
 
 class Sft:
@@ -20,8 +23,17 @@ class Sft:
 
     loss: Loss | None = None
 
-    def __init__(self, config: TrainConfig, engine: TorchEngine, examples: Examples) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        engine: TorchEngine,
+        examples: Examples,
+        inherited: frozenset[str] = frozenset(),
+    ) -> None:
         """
+        Args:
+            inherited: ids of the questions that the model was trained on before
+
         Raises:
             InputError: the model's vocabulary is not that of the examples.
         """
@@ -29,21 +41,19 @@ class Sft:
         self.model, self.tokenizer = engine.model, engine.tokenizer
         self.measures = bool(examples.held_out)
         self._engine, self._examples = engine, examples
+        self._inherited, self._batch_size = inherited, config.optimisation.batch_size
         self._max_new_tokens = config.evaluation.max_new_tokens
         longest = getattr(engine.model.config, "max_position_embeddings", engine.tokenizer.model_max_length)
         self._padding = Padding(engine.tokenizer, max_length=longest, loss_on_prompts=config.loss_on == "all")
         self._evaluation: Evaluation | None = None
 
-    def batches(self, config: TrainConfig, num_steps: int, num_parts: int) -> MicroBatches[Row]:
-        """`Method.batches`."""
-        size = config.optimisation.batch_size
-        return MicroBatches(
-            lambda step: self._examples.rows_at(step, size, self._engine),
-            self._padding,
-            num_steps=num_steps,
-            batch_size=size,
-            num_parts=num_parts,
-        )
+    def rows_at(self, step: int) -> Sequence[Row]:
+        """`Method.rows_at`."""
+        return self._examples.rows_at(step, self._batch_size, self._engine)
+
+    def tensors(self, rows: Sequence[Row], /) -> dict[str, torch.Tensor]:
+        """`Method.tensors`."""
+        return self._padding.tensors(rows)
 
     def measure(self) -> dict[str, float]:
         """`Evaluation`."""
@@ -65,6 +75,10 @@ class Sft:
             "max_new_tokens": self._max_new_tokens,
         }
 
+    def notes(self) -> Sequence[str]:
+        """`Method.notes`."""
+        return ()
+
     def first_prompt(self) -> EncodedPrompt:
         """`Method.first_prompt`."""
         return self._examples.first_prompt(self._engine)
@@ -74,6 +88,7 @@ class Sft:
         preset = {"prompt_preset": self._examples.preset} if self._examples.preset else {}
         return preset | {"max_new_tokens": self._max_new_tokens}
 
-    def files(self) -> Mapping[str, Mapping[str, Any]]:
-        """`Method.files`."""
-        return {}
+    def files(self, step: int) -> Mapping[str, Mapping[str, Any]]:
+        """The questions that it has learnt from, by which an evaluation that asks them is known."""
+        trained = self._inherited | self._examples.trained_questions(step * self._batch_size)
+        return trained_questions_file(trained) if trained else {}

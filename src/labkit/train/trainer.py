@@ -29,6 +29,7 @@ from labkit.train.method import Method
 from labkit.train.model_folder import save_beside, save_model
 from labkit.train.optimiser import MuonWithAdamW
 from labkit.train.plan import TrainingPlan
+from labkit.train.rows import MicroBatches
 
 _SCHEDULERS = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
 _NUM_WORKERS = 2
@@ -83,7 +84,7 @@ def train_steps(config: TrainConfig, plan: TrainingPlan, method: Method, around:
         trainer = Trainer(
             model=method.model,
             args=_arguments(config, plan, folder, method.model.device),
-            train_dataset=method.batches(config, plan.num_steps, _num_parts(config)),
+            train_dataset=_batches(config, plan, method),
             compute_loss_func=method.loss,
             data_collator=_only,
             optimizers=(MuonWithAdamW(method.model, how) if how.optimiser == "muon" else None, None),
@@ -94,6 +95,16 @@ def train_steps(config: TrainConfig, plan: TrainingPlan, method: Method, around:
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train(resume_from_checkpoint=None if newest is None else str(newest))
+
+
+def _batches(config: TrainConfig, plan: TrainingPlan, method: Method) -> MicroBatches[Any]:
+    return MicroBatches(
+        method.rows_at,
+        method.tensors,
+        num_steps=plan.num_steps,
+        batch_size=config.optimisation.batch_size,
+        num_parts=_num_parts(config),
+    )
 
 
 def _settings(config: TrainConfig, plan: TrainingPlan) -> dict[str, Any]:

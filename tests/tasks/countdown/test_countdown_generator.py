@@ -11,7 +11,7 @@ import pytest
 from labkit.errors import InputError
 from labkit.tasks.countdown import Problem, Settings, generate, generate_block
 from labkit.tasks.countdown.generator import DEFAULT_SETTINGS
-from labkit.tasks.countdown.problems import SPLITS, split_of
+from labkit.tasks.splits import SPLITS, split_of
 
 MIXED = Settings(num_numbers=(2, 3, 5), number_range=(0, 30), target_range=(-5, 40))
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from labkit.errors import InputError
 from labkit.tasks.countdown import Problem, generate, score, solve
 from labkit.tasks.countdown.generator import Settings
-from labkit.tasks.countdown.problems import split_of
 from labkit.tasks.countdown.target import canonical_target
+from labkit.tasks.splits import split_of
 
 SMALL = st.lists(st.integers(0, 12), min_size=1, max_size=4)
 

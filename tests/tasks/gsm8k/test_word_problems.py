@@ -14,15 +14,16 @@ from pathlib import Path
 import pytest
 import yaml
 
+from labkit.config.base import Layer, resolve
 from labkit.config.data import DataConfig, WordProblemsConfig
-from labkit.errors import InputError
-from labkit.tasks.countdown.problems import SPLITS
+from labkit.errors import ConfigError, InputError
 from labkit.tasks.gsm8k.building import build_word_problems, plan_word_problems
 from labkit.tasks.gsm8k.peers import flexible_extract, strict_match
 from labkit.tasks.gsm8k.scoring import score
 from labkit.tasks.gsm8k.task import Gsm8kTask
 from labkit.tasks.gsm8k.word_problems import WordProblem, generate, vocabulary
 from labkit.tasks.gsm8k.wordings import NAMES, THINGS, WORDINGS
+from labkit.tasks.splits import SPLITS
 
 Labkit = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -162,3 +163,10 @@ def test_the_command_builds_them(labkit: Labkit, tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "words").iterdir()} == {"train.jsonl", "validation.jsonl", "test.jsonl"}
     again = labkit(*asked, "--seed", "1")
     assert (again.returncode, "holds other problems" in again.stderr) == (2, True)
+
+
+def test_what_is_said_of_worlds_beside_word_problems_is_refused(tmp_path: Path) -> None:
+    layers = [Layer("file", {"out": str(tmp_path), "word_problems.train": 60})]
+    assert resolve(DataConfig, layers).config.word_problems is not None
+    with pytest.raises(ConfigError, match=r"word_problems are no world: cities, tasks would do nothing"):
+        resolve(DataConfig, [*layers, Layer("flag", {"cities.min_population": 5, "tasks": ["distance"]})])

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from labkit.models.coverage import Coverage
 from labkit.record.rankings import Ranking, read_rankings
 from labkit.record.run import Run
 from labkit.rollouts.findings import Finding
@@ -44,16 +45,9 @@ def ranking_findings(ranking: Ranking) -> Iterator[Finding]:
 def _lost_tokens(name: str, frame: pl.DataFrame) -> Iterator[Finding]:
     """Texts that were too long, and text that the tokenizer does not know; of every line, whichever process wrote it."""
     read = frame.filter(pl.col("num_tokens").is_not_null())
-    num_cut, num_tokens, num_unknown = (int(read[column].sum()) for column in ("cut", "num_tokens", "num_unknown"))
-    if num_cut:
-        what = (
-            f"{name}: {num_cut:,} of {read.height:,} candidates were longer than the model takes and lost the beginning of "
-            "their question"
-        )
-        yield Finding("scores", "warning", what, num_cut)
-    if num_unknown:
-        what = f"{name}: {num_unknown:,} of {num_tokens:,} tokens stand for text that its tokenizer does not know"
-        yield Finding("scores", "warning", what, num_unknown)
+    counts = (int(read[column].sum()) for column in ("cut", "num_tokens", "num_unknown"))
+    for remark in Coverage(read.height, *counts).remarks(name):
+        yield Finding("scores", "warning", remark, read.height)
 
 
 def _usual_error(frame: pl.DataFrame) -> str:

@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 
 from labkit.errors import InputError
 from labkit.tasks.countdown.choice import check_choice
-from labkit.tasks.countdown.problems import SPLITS, Problem, identify, split_of
+from labkit.tasks.countdown.problems import Problem, identify
+from labkit.tasks.splits import SPLITS, split_of
 
 GENERATOR_VERSION = 1
 """Raised whenever the same arguments would give other problems; part of every seed and fingerprint."""

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import gcd
-from typing import Literal, get_args
 
 from labkit.errors import InputError
 from labkit.tasks.countdown.expression import ExpressionError, evaluate, literals, parse
 from labkit.tasks.countdown.target import Target, parse_target
-
-Split = Literal["train", "validation", "test"]
-SPLITS: tuple[Split, ...] = get_args(Split)
 
 MAX_SOLVED_NUMBERS = 6
 """The most numbers that `solve` takes: 6 can take seconds, and each further one over ten times that."""
@@ -50,16 +45,6 @@ class Problem:
 def identify(numbers: Sequence[int], target: str | int) -> str:
     """The canonical identity of a problem: its sorted numbers and its target."""
     return f"{' '.join(map(str, sorted(numbers)))} = {target}"
-
-
-def split_of(identity: str) -> Split:
-    """The only split that a problem may appear in: 80 % train, 10 % validation, 10 % test.
-
-    The hash of the problem decides, not a seed or a setting, so that nothing trained on with one seed is ever held
-    out under another.
-    """
-    bucket = int.from_bytes(hashlib.blake2b(identity.encode(), digest_size=8).digest(), "big") % 10
-    return "test" if bucket == 0 else "validation" if bucket == 1 else "train"
 
 
 _Term = tuple[int, int, str]

@@ -16,9 +16,10 @@ from labkit.tasks.countdown.choice import check_choice
 from labkit.tasks.countdown.generator import DEFAULT_SETTINGS, GENERATOR_VERSION, Settings, generate
 from labkit.tasks.countdown.presets import DEFAULT_PRESET, PRESETS
 from labkit.tasks.countdown.problem_file import Filters, ProblemFile, load_problems
-from labkit.tasks.countdown.problems import SPLITS, Problem
+from labkit.tasks.countdown.problems import Problem
 from labkit.tasks.countdown.rules import SCORER_MODES, ScorerMode
 from labkit.tasks.countdown.scorer import score
+from labkit.tasks.splits import SPLITS
 
 SCORER_VERSION = 1
 """Raised whenever a scoring rule changes a verdict."""

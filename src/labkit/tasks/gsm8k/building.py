@@ -9,8 +9,8 @@ from pathlib import Path
 from labkit.config.data import DataConfig
 from labkit.errors import InputError
 from labkit.record.files import json_line, write_atomically
-from labkit.tasks.countdown.problems import SPLITS
 from labkit.tasks.gsm8k.word_problems import generate
+from labkit.tasks.splits import SPLITS
 
 
 @dataclass(frozen=True, slots=True)

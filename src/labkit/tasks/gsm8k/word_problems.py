@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from labkit.errors import InputError
-from labkit.tasks.countdown.problems import SPLITS, split_of
 from labkit.tasks.gsm8k.wordings import NAMES, THINGS, WORDINGS, Wording
+from labkit.tasks.splits import SPLITS, split_of
 
 GENERATOR_VERSION = 1
 """Raised whenever the same arguments would give other problems; part of every seed."""
