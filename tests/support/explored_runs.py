@@ -134,7 +134,7 @@ class Chromium:
             offline=True,
             has_touch=touch,
         )
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)  # a busy machine is slow
         page = context.new_page()
         opened = Opened(page)
         address = path.resolve().as_uri()

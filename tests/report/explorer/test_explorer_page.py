@@ -19,6 +19,7 @@ from labkit.record.run import Run
 from labkit.report.explorer.page import save_explorer
 from labkit.report.overview import report
 from labkit.report.render import to_json
+from labkit.report.table import cell_text
 from labkit.stats import mcnemar_exact, wilson
 from labkit.tasks.base import Prompt, Score
 from labkit.tasks.goodhart.task import GoodhartTask
@@ -76,10 +77,7 @@ def test_the_numbers_are_those_of_the_report(sweep: Run, sweep_page: Path, chrom
         assert shown["solved"] == f"{row['solved']} of {row['num_prompts']}"
         assert shown["tokens"] == f"{row['mean_tokens']:.1f}"
         for name in [*(name for name in head if name.startswith("pass@")), "truncated"]:
-            value, low, high = (row[name + end] for end in ("", "_low", "_high"))
-            assert shown[name].replace("\u00a0", " ") == (
-                "–" if value is None else f"{value:.3f} [{low:.2f}, {high:.2f}]"
-            )
+            assert shown[name].replace("\u00a0", " ") == cell_text(row, name)
     assert len(opened.texts(".numbers tbody tr")) == len(table["rows"]) == 4
     assert opened.events == []
 

@@ -31,6 +31,7 @@ from labkit.report.explorer.keeping import (
 from labkit.report.explorer.problems import Describer, messages_of
 from labkit.report.explorer.reading import RUN, Explored, Group, RunFacts
 from labkit.report.naming import config_value
+from labkit.report.table import cell_text
 from labkit.stats import mcnemar_exact, wilson
 
 SCHEMA = 1
@@ -129,10 +130,14 @@ def _run_json(facts: RunFacts) -> Json:
 
 
 def _arm_json(number: int, group: Group, place: int) -> Json:
-    """What the report says of an arm, rates with their intervals."""
+    """What the report says of an arm; a rate is [value, low, high, all three as the report writes them]."""
     counts, row = group.arms[place], group.rows[place]
     plain = ("method", "value", "num_prompts", "num_rollouts", "solved", "errors", "mean_tokens")
-    rates = {name: [row[name], row[f"{name}_low"], row[f"{name}_high"]] for name in row if f"{name}_low" in row}
+    rates = {
+        name: [row[name], row[f"{name}_low"], row[f"{name}_high"], cell_text(row, name)]
+        for name in row
+        if f"{name}_low" in row
+    }
     return {
         "group": number,
         "key": counts.arm.key,

@@ -83,8 +83,9 @@ function percent(rate) {
   return `${(100 * rate).toFixed(1)} %`;
 }
 
-function interval([value, low, high]) {
-  return `${value.toFixed(3)} [${low.toFixed(2)},\u00a0${high.toFixed(2)}]`;
+// A rate of the report in the report's own words: rounding here would differ from it at halves.
+function interval([, , , words]) {
+  return words.replace(", ", ",\u00a0");
 }
 
 // A rate on a scale of 0 to 1, with its interval as a thin line.
