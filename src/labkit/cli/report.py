@@ -35,6 +35,16 @@ CkaFile = Annotated[
     typer.Option("--cka", metavar="FILE", help="CSV of CKA between single-task models.", show_default=False),
 ]
 Layer = Annotated[int | None, typer.Option("--layer", min=0, help="Layer of CKA.  [all]", show_default=False)]
+Into = Annotated[
+    Path | None,
+    typer.Option(
+        "--into",
+        metavar="FILE",
+        help="Write Markdown tables into a notes file, between <!-- labkit report ARGUMENTS --> and <!-- /labkit -->;"
+        "  without other arguments bring all of its tables up to date.",
+        show_default=False,
+    ),
+]
 DEFAULT_RUNS_DIR = Path("runs")
 TABLE_KINDS = (
     *("pass_at_k", "training", "checks", "world_eval", "world_ni", "world_means", "world_synergy", "world_difference"),
@@ -54,7 +64,8 @@ what was read from hidden states, and how often Goodhart items were explained an
 Named runs are merged into one table, where a rollout that stands in several counts once; they must rest on the same
 base and scorer; Goodhart runs on several models are compared with the first. Without names every run is shown, and those
 that cannot be merged stand in tables of their own. With --against, both sides are merged so and compared over the same prompts.
-Off a terminal the tables are tab-separated, with all columns and nothing cut.
+Off a terminal the tables are tab-separated, with all columns and nothing cut. On a terminal, without arguments, it is one
+page: what runs, what stopped and how to go on with it, what ran last and the newest table of each kind.
 """
 
 
@@ -63,6 +74,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _report(
+    context: typer.Context,
     runs: Annotated[list[str] | None, typer.Argument(help=RUN_OR_CSV_HELP, show_default=False)] = None,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
     kinds: Annotated[
@@ -127,14 +139,28 @@ def _report(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown tables.")] = False,
     latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX tables for the booktabs package.")] = False,
     salvage: Salvage = False,
+    every: Annotated[bool, typer.Option("--all", help="Show the tables of every run, not the page.")] = False,
+    into: Into = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="With --into: exit code 1 if it would change the file.")
+    ] = False,
     verbose: Verbose = False,
 ) -> None:
     import sys
 
     from labkit.cli.console import say
+    from labkit.cli.into import asks_for_nothing, refresh
     from labkit.report.render import chosen_format, print_tables
 
     format = chosen_format(json=as_json, csv=as_csv, markdown=markdown, latex=latex)
+    if into is not None or check:
+        refresh(context, into, check=check)
+        return
+    if format is None and context.obj is None and sys.stdout.isatty() and asks_for_nothing(context):
+        from labkit.cli.page import print_page
+
+        print_page(runs_dir)
+        return
 
     from labkit.report.comparison.kinds import ComparisonOptions
     from labkit.report.overview import report, shortened
@@ -152,6 +178,9 @@ def _report(
         without=without or (),
         comparison=ComparisonOptions(tuple(arms or ()), intersect),
     )
+    if isinstance(context.obj, list):  # a block of a notes file
+        context.obj.append(found)
+        return
     if format is None and sys.stdout.isatty() and not kinds:
         found = shortened(found)
     if found.tables or as_json:

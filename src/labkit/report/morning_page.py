@@ -1,0 +1,277 @@
+"""One screen of what `labkit.report.morning` found: every section gets what it needs, and where the screen is too low for all,
+the later rows of the longer ones give way, with a word on how to see them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from labkit.report.morning import COLUMNS, AtWork, Morning, Stopped
+from labkit.report.newest_tables import NewestTable
+from labkit.report.render import fitting_columns
+from labkit.report.table import Cell, Table
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+LEAST_LINES, MOST_LINES = 24, 40
+"""The page is as long as the terminal is high, within these bounds."""
+LEAST_COLUMNS, MOST_COLUMNS = 40, 160
+_GAP = 2
+_WEEK_DAYS = 6
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
+_STATUS_STYLES = {"running": "cyan", "interrupted": "yellow", "damaged": "red", "failed": "red"}
+
+
+@dataclass(slots=True)
+class Section:
+    """A heading and lines, of which the last ones may be left out."""
+
+    head: Text
+    lines: list[Text]
+    least: int = 1
+    """Lines that it keeps as long as there is room for them."""
+    more: str = ""
+    """How to see what was left out."""
+    num_hidden: int = 0
+    """Lines that it has beside `lines`."""
+    shown: int = field(default=0)
+
+    @property
+    def height(self) -> int:
+        """Lines on the screen."""
+        return 1 + self.shown
+
+    def texts(self, width: int) -> list[Text]:
+        """What is shown of it; what is left out is counted beside the heading, which gives way to how to see it."""
+        left = len(self.lines) - self.shown + self.num_hidden
+        more = ": ".join(filter(None, (f"{left} more" if left else "", self.more)))
+        head = self.head.copy()
+        if more:
+            head.truncate(max(width - len(more) - _GAP, width // 4), overflow="ellipsis")
+            head.append(" " * _GAP + more, "dim")
+        return [head, *self.lines[: self.shown]]
+
+
+def page(morning: Morning, width: int, height: int, now: datetime | None = None) -> list[Text]:
+    """The lines of the page.
+
+    Args:
+        width: columns of the terminal
+        height: its lines, of which one is left for the prompt
+        now: the time in the time zone of the reader; that of the clock unless given
+    """
+    now = now or datetime.now().astimezone()
+    width = min(max(width, LEAST_COLUMNS), MOST_COLUMNS)
+    room = min(max(height, LEAST_LINES), MOST_LINES) - 1
+    head, foot = _head(morning, now), _foot()
+    urgent, others = _urgent(morning, now), _others(morning, width, now)
+    sections = _share(urgent + others, room - 2)
+    spare = room - 2 - sum(section.height for section in sections)
+    lines = [head]
+    for section in sections:
+        if spare > len(sections):
+            lines.append(_text(""))
+        lines += section.texts(width)
+    lines += [_text("")] * (spare > len(sections)) + [foot]
+    for line in lines:
+        line.truncate(width, overflow="ellipsis")
+    return lines
+
+
+def _share(sections: Sequence[Section], room: int) -> list[Section]:
+    """The sections that fit, each with as many lines as there are; first each gets its least, then all in turn."""
+    chosen: list[Section] = []
+    for section in sections:
+        least = min(section.least, len(section.lines))
+        if 1 + least <= room:
+            section.shown = least
+            room -= section.height
+            chosen.append(section)
+    while room:
+        growing = [section for section in chosen if section.shown < len(section.lines)]
+        if not growing:
+            break
+        for section in growing[:room]:
+            section.shown += 1
+            room -= 1
+    return chosen
+
+
+def _head(morning: Morning, now: datetime) -> Text:
+    """Where, when, and how many."""
+    total = sum(morning.counts.values())
+    text = _text(f"{total} run{'s' * (total != 1)} in {morning.runs_dir}", "bold")
+    for status in ("running", "interrupted", "damaged", "done"):
+        if count := morning.counts[status]:
+            text.append(f"  {count} {status}", _STATUS_STYLES.get(status, "green"))
+    if morning.failed:
+        text.append(f"  {len(morning.failed)} failed to start", "red")
+    return text.append(f"  {now:%a %d %b %H:%M}", "dim")
+
+
+def _foot() -> Text:
+    return _text("labkit report RUN: one run   --all: every table   labkit runs list: every run", "dim")
+
+
+def _urgent(morning: Morning, now: datetime) -> list[Section]:
+    """What needs somebody, or soon will."""
+    everything = (
+        ("running", "cyan", [_at_work(each, now) for each in morning.at_work], "labkit runs watch RUN"),
+        ("interrupted: go on with", "yellow", [_stopped(each) for each in morning.stopped], "labkit runs list"),
+        (
+            "failed before a run was made",
+            "red",
+            [_text(f"  labkit run {each.item}  ").append(_clean(each.why), "dim") for each in morning.failed],
+            f"{morning.runs_dir}/logs",
+        ),
+        ("damaged", "red", [_text(f"  {text}") for text in morning.damaged], "labkit runs list"),
+    )
+    return [
+        Section(_text(name, f"bold {style}"), lines, more=more if len(lines) > 1 or name == "running" else "")
+        for name, style, lines, more in everything
+        if lines
+    ]
+
+
+def _others(morning: Morning, width: int, now: datetime) -> list[Section]:
+    """What ran, and what it found."""
+    sections = []
+    if morning.newest:
+        rows = [_listed(row, now) for row in morning.newest]
+        columns = [column for column in COLUMNS if any(row.get(column) is not None for row in rows)]
+        listed = _renamed(
+            Table("newest_runs", "", columns, rows, expendable=("took_s", "model", "task", "name")),
+            {"created": "when", "took_s": "took", "headline": "found"},
+        )
+        lines = _lines(listed, width)
+        sections.append(Section(lines[0], lines[1:], least=5))
+    if morning.warnings:
+        lines = [_text(f"  {text}") for text in morning.warnings]
+        sections.append(Section(_text("warnings", "bold yellow"), lines, more="labkit report RUN"))
+    return sections + [_table_section(each, width, morning.tag) for each in morning.tables]
+
+
+def _renamed(table: Table, names: Mapping[str, str]) -> Table:
+    columns = [names.get(column, column) for column in table.columns]
+    rows = [{names.get(column, column): value for column, value in row.items()} for row in table.rows]
+    expendable = [names.get(column, column) for column in table.expendable]
+    return Table(table.kind, table.title, columns, rows, table.notes, expendable)
+
+
+def _listed(row: Mapping[str, Cell], now: datetime) -> dict[str, Cell]:
+    """A run as it is listed: times in words, and of an unfinished one how far it is where the figure stands."""
+    status, done, asked = row.get("status"), row.get("done"), row.get("asked")
+    found = row.get("headline")
+    if status != "done":
+        found = f"{status}, {done:,} of {asked:,}" if asked and isinstance(done, int) else str(status)
+    model = str(row.get("model") or "").removeprefix("builtin:").rpartition("/")[2]
+    took = row.get("took_s")
+    return {
+        **row,
+        "created": when_text(str(row["created"]), now) if row.get("created") else None,
+        "model": model or None,
+        "took_s": duration_text(float(took)) if isinstance(took, (int, float)) else None,
+        "headline": found,
+    }
+
+
+def _at_work(each: AtWork, now: datetime) -> Text:
+    unit = {"train": "steps", "extract": "checkpoints"}.get(each.run.command, "rollouts")
+    text = _text(f"  {each.tag}", "cyan").append(f"  {_about(each.run.command, each.run.manifest.get('name'))}  ")
+    text.append(f"{each.done:,} of {each.asked:,} ({each.done / each.asked:.0%})" if each.asked else f"{each.done:,}")
+    if each.left_s is not None:
+        end = datetime.fromtimestamp(now.timestamp() + each.left_s, now.tzinfo)
+        text.append(f", {duration_text(each.left_s)} left, until {when_text(end.isoformat(), now)}")
+    if each.rate:
+        text.append(f", {each.rate:,.1f} {unit}/s", "dim")
+    return text
+
+
+def _stopped(each: Stopped) -> Text:
+    """The command first: whatever is cut, it is whole."""
+    of = f"{each.done:,} of {each.asked:,}" if each.asked else f"{each.done:,} done"
+    name = f"{each.run.manifest['name']}, " if each.run.manifest.get("name") else ""
+    return _text(f"  {each.resume}").append(f"  {_clean(name)}{of}; {_clean(each.why)}", "dim")
+
+
+def _about(command: str, name: object) -> str:
+    return f"{command} {_clean(str(name))}" if name else command
+
+
+def _table_section(each: NewestTable, width: int, tag: Callable[[str], str]) -> Section:
+    if each.table is None:
+        return Section(_text(each.kind, "bold"), [], least=0, more=f"too large for a look: {each.command}")
+    table = _at_largest_k(each.table)
+    if "run" in table.columns:
+        table = replace(table, rows=[{**row, "run": tag(str(row["run"]))} for row in table.rows])
+    lines = _lines(table, width)
+    hidden = len(each.table.rows) - len(table.rows)
+    return Section(_text(table.title, "bold"), lines, least=2, more=each.command, num_hidden=hidden)
+
+
+def _at_largest_k(table: Table) -> Table:
+    """Of what has a row for each k those of the largest: it says most."""
+    if "k" not in table.columns:
+        return table
+    largest = max(row["k"] for row in table.rows if isinstance(row["k"], int))
+    return replace(table, rows=[row for row in table.rows if row["k"] == largest])
+
+
+def _lines(table: Table, width: int) -> list[Text]:
+    """A table as lines that fit, its header first; columns that do not fit are left out, the expendable ones first."""
+    from rich.cells import cell_len, set_cell_size
+
+    columns, bare = fitting_columns(table, width - _GAP)
+    cells = [columns, *([_clean(cell) for cell in row] for row in table.texts(columns, bare=bare))]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    while len(widths) > 1 and sum(widths[:-1]) + _GAP * len(widths) >= width:
+        widths.pop()
+    lefts = [any(isinstance(row[column], str) for row in table.rows) for column in columns]
+    lines = []
+    for number, row in enumerate(cells):
+        line = _text("")
+        for cell, size, is_left in zip(row, widths, lefts, strict=False):
+            padded = set_cell_size(cell, size) if is_left else " " * (size - cell_len(cell)) + cell
+            line.append(" " * _GAP + padded, _cell_style(cell) if number else "dim")
+        line.rstrip()
+        lines.append(line)
+    return lines
+
+
+def _cell_style(cell: str) -> str:
+    return _STATUS_STYLES.get(cell.partition(",")[0], "")
+
+
+def when_text(time: str, now: datetime) -> str:
+    """A moment (ISO 8601) as somebody in the time zone of `now` would say it: 09:14, Fri 23:50, 2026-11-02."""
+    moment = datetime.fromisoformat(time).astimezone(now.tzinfo)
+    days = abs((now.date() - moment.date()).days)
+    if days == 0:
+        return f"{moment:%H:%M}"
+    return f"{moment:%a %H:%M}" if days <= _WEEK_DAYS else f"{moment:%Y-%m-%d}"
+
+
+def duration_text(seconds: float) -> str:
+    """12 s, 3 min, 1 h 05."""
+    if seconds < 1:
+        return "< 1 s"
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02}"
+
+
+def _clean(text: str) -> str:
+    """One line without what would move the cursor or turn the direction of writing."""
+    return _CONTROL.sub(" ", text)
+
+
+def _text(text: str, style: str = "") -> Text:
+    from rich.text import Text
+
+    return Text(_clean(text), style)
