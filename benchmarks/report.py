@@ -14,6 +14,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import pty
 import random
 import statistics
 import subprocess
@@ -76,6 +77,7 @@ def measured(name: str, folder: Path, count: int) -> None:
         apart(make_many_runs, folder, count)
         measure("runs list", ["runs", "list"], folder)
         measure("runs list --limit 20", ["runs", "list", "--limit", "20"], folder)
+        measure("report, the page", ["report"], folder, terminal=True)
 
 
 def apart(make: Callable[[Path, int], None], folder: Path, count: int) -> None:
@@ -223,12 +225,13 @@ def make_run(
     return create_run(runs_dir, command=command, slug=slug, manifest=manifest, config_yaml="", prompts=prompts)
 
 
-def measure(name: str, arguments: list[str], runs_dir: Path) -> None:
+def measure(name: str, arguments: list[str], runs_dir: Path, *, terminal: bool = False) -> None:
     """Time a command in five fresh processes and print the median."""
+    form = [] if terminal else ["--json"]
     starts, totals, busy, peaks = [], [], [], []
     for _ in range(5):
         starts.append(timed(["--help"])[0])
-        seconds, processor_s, peak = timed([*arguments, "--runs-dir", str(runs_dir), "--json"])
+        seconds, processor_s, peak = timed([*arguments, "--runs-dir", str(runs_dir), *form], terminal=terminal)
         totals.append(seconds)
         busy.append(processor_s)
         peaks.append(peak)
@@ -242,14 +245,15 @@ def measure(name: str, arguments: list[str], runs_dir: Path) -> None:
     print(json.dumps(line), flush=True)
 
 
-def timed(arguments: list[str]) -> tuple[float, float, int]:
-    """Wall seconds, processor seconds and peak bytes of one labkit process."""
+def timed(arguments: list[str], *, terminal: bool = False) -> tuple[float, float, int]:
+    """Wall seconds, processor seconds and peak bytes of one labkit process; on a terminal what it prints fits its buffer."""
+    ours, theirs = pty.openpty() if terminal else (None, subprocess.DEVNULL)
     began = time.perf_counter()
     code = "from labkit.cli.main import main; main()"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    process = subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=theirs, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
+    for descriptor in (ours, theirs) if ours is not None else ():
+        os.close(descriptor)
     if status:
         raise SystemExit(f"labkit {' '.join(arguments)} failed")
     unit = 1 if sys.platform == "darwin" else 1024

@@ -64,10 +64,10 @@ def test_the_page_is_one_screen(tmp_path, rows, columns):
 def test_whatever_is_asked_for_is_shown_instead_of_the_page(tmp_path):
     run = record_run(tmp_path / "runs", {GREEDY: ["+", "-"], WARM: ["+-", "--"]})
     page = plain(on_terminal(tmp_path, "report"))
-    assert page.startswith("1 run in runs") and "labkit report --all" not in page.splitlines()[0]
+    assert page.startswith("1 run  1 done  ")
     for words in (["--all"], ["last"], ["--table", "pass_at_k"], ["-k", "1"], ["--salvage"], ["--markdown"]):
         text = plain(on_terminal(tmp_path, "report", *words))
-        assert "1 run in runs" not in text and run.id in text, words
+        assert "1 run  1 done" not in text and run.id in text, words
     assert "there is no folder" in on_terminal(tmp_path, "report", "--runs-dir", "absent")
 
 
@@ -97,3 +97,15 @@ def test_a_killed_run_goes_on_with_the_command_of_the_page(tmp_path):
     assert done.returncode == 0, output
     assert (run.status(), read_rollouts(run).frame.height) == ("done", 16 * 65)
     assert "interrupted" not in plain(on_terminal(tmp_path, "report"))
+
+
+def test_what_labkit_run_could_not_begin_is_on_the_page(labkit, tmp_path):
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "config.json").write_text('{"model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"]}')
+    (tmp_path / "bad.yaml").write_text(
+        "command: eval\ntask: {name: countdown, num_prompts: 2}\nmodel: {id: ./broken}\n"
+    )
+    assert labkit("run", "bad.yaml").returncode == 1
+    page = plain(on_terminal(tmp_path, "report"))
+    assert "1 failed to start" in page.splitlines()[0]
+    assert "\n  labkit run bad.yaml  broken has no weights" in page

@@ -97,7 +97,7 @@ def test_a_terminal_is_spared_long_lists_unless_it_asks_for_one(tmp_path, monkey
     out.isatty = lambda: True
     monkeypatch.setattr(sys, "stdout", out)
     monkeypatch.setattr(sys, "stderr", err)
-    app(["report", "--runs-dir", str(tmp_path)], standalone_mode=False)
+    app(["report", "--all", "--runs-dir", str(tmp_path)], standalone_mode=False)
     assert "mean normalised improvement" in out.getvalue()
     assert "parse_rate" not in out.getvalue()
     assert "--table world_eval" in err.getvalue()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 LEAST_LINES, MOST_LINES = 24, 40
 """The page is as long as the terminal is high, within these bounds."""
 LEAST_COLUMNS, MOST_COLUMNS = 40, 160
+_ROOM_TO_REPEAT = 32
 _GAP = 2
 _WEEK_DAYS = 6
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
@@ -37,6 +38,8 @@ class Section:
     """Lines that it keeps as long as there is room for them."""
     more: str = ""
     """How to see what was left out."""
+    kind: str = ""
+    """Of the table that it is."""
     num_hidden: int = 0
     """Lines that it has beside `lines`."""
     shown: int = field(default=0)
@@ -68,9 +71,10 @@ def page(morning: Morning, width: int, height: int, now: datetime | None = None)
     now = now or datetime.now().astimezone()
     width = min(max(width, LEAST_COLUMNS), MOST_COLUMNS)
     room = min(max(height, LEAST_LINES), MOST_LINES) - 1
-    head, foot = _head(morning, now), _foot()
-    urgent, others = _urgent(morning, now), _others(morning, width, now)
+    urgent, others = _urgent(morning, now), _others(morning, width, now, repeating=room >= _ROOM_TO_REPEAT)
     sections = _share(urgent + others, room - 2)
+    left_out = [section.kind for section in others if section not in sections and section.kind]
+    head, foot = _head(morning, now), _foot(left_out)
     spare = room - 2 - sum(section.height for section in sections)
     lines = [head]
     for section in sections:
@@ -105,16 +109,23 @@ def _share(sections: Sequence[Section], room: int) -> list[Section]:
 def _head(morning: Morning, now: datetime) -> Text:
     """Where, when, and how many."""
     total = sum(morning.counts.values())
-    text = _text(f"{total} run{'s' * (total != 1)} in {morning.runs_dir}", "bold")
+    text = _text(f"{total} run{'s' * (total != 1)}", "bold")
     for status in ("running", "interrupted", "damaged", "done"):
         if count := morning.counts[status]:
             text.append(f"  {count} {status}", _STATUS_STYLES.get(status, "green"))
     if morning.failed:
         text.append(f"  {len(morning.failed)} failed to start", "red")
-    return text.append(f"  {now:%a %d %b %H:%M}", "dim")
+    return text.append(f"  {now:%a %d %b %H:%M}  {_clean(str(morning.runs_dir))}", "dim")
 
 
-def _foot() -> Text:
+def _foot(left_out: Sequence[str]) -> Text:
+    """How to see more.
+
+    Args:
+        left_out: kinds of tables that had no room
+    """
+    if left_out:
+        return _text(f"no room for --table {', '.join(left_out)}   labkit report --all: every table", "dim")
     return _text("labkit report RUN: one run   --all: every table   labkit runs list: every run", "dim")
 
 
@@ -132,17 +143,21 @@ def _urgent(morning: Morning, now: datetime) -> list[Section]:
         ("damaged", "red", [_text(f"  {text}") for text in morning.damaged], "labkit runs list"),
     )
     return [
-        Section(_text(name, f"bold {style}"), lines, more=more if len(lines) > 1 or name == "running" else "")
+        Section(_text(name, f"bold {style}"), lines, least=3, more=more if len(lines) > 1 or name == "running" else "")
         for name, style, lines, more in everything
         if lines
     ]
 
 
-def _others(morning: Morning, width: int, now: datetime) -> list[Section]:
-    """What ran, and what it found."""
+def _others(morning: Morning, width: int, now: datetime, *, repeating: bool) -> list[Section]:
+    """What ran, and what it found.
+
+    Args:
+        repeating: whether to list the runs again that are told of as running or interrupted
+    """
     sections = []
-    if morning.newest:
-        rows = [_listed(row, now) for row in morning.newest]
+    rows = [_listed(row, now) for row in morning.newest if repeating or row["status"] not in ("running", "interrupted")]
+    if rows:
         columns = [column for column in COLUMNS if any(row.get(column) is not None for row in rows)]
         listed = _renamed(
             Table("newest_runs", "", columns, rows, expendable=("took_s", "model", "task", "name")),
@@ -205,13 +220,16 @@ def _about(command: str, name: object) -> str:
 
 def _table_section(each: NewestTable, width: int, tag: Callable[[str], str]) -> Section:
     if each.table is None:
-        return Section(_text(each.kind, "bold"), [], least=0, more=f"too large for a look: {each.command}")
+        return Section(
+            _text(each.kind, "bold"), [], least=0, more=f"too large for a look: {each.command}", kind=each.kind
+        )
     table = _at_largest_k(each.table)
     if "run" in table.columns:
         table = replace(table, rows=[{**row, "run": tag(str(row["run"]))} for row in table.rows])
     lines = _lines(table, width)
     hidden = len(each.table.rows) - len(table.rows)
-    return Section(_text(table.title, "bold"), lines, least=2, more=each.command, num_hidden=hidden)
+    head = _text(table.title, "bold")
+    return Section(head, lines, least=2, more=each.command, kind=each.kind, num_hidden=hidden)
 
 
 def _at_largest_k(table: Table) -> Table:

@@ -12,7 +12,7 @@ from labkit.record.run import Run
 from labkit.report.goodhart.kinds import RATES_KIND, is_goodhart_run
 from labkit.report.naming import config_value, unless_damaged
 from labkit.report.table import Cell, Table
-from labkit.report.training import training_table
+from labkit.report.training import training_row, training_table
 from labkit.report.world.reading import is_world_run
 
 MOST_ROLLOUTS = 50_000
@@ -36,6 +36,11 @@ class NewestTable:
     """The id of its newest run, which sorts by time."""
 
 
+_Made = tuple[Run, Table | None]
+"""The newest run that a table is of, and the table."""
+_Make = Callable[[Sequence[Run], list[str]], _Made | None]
+
+
 def newest_tables(runs: Sequence[Run], notes: list[str], ending: str = "") -> list[NewestTable]:
     """The newest table of each kind that these runs have, the newest first.
 
@@ -44,7 +49,7 @@ def newest_tables(runs: Sequence[Run], notes: list[str], ending: str = "") -> li
         notes: what cannot be read is added to them
         ending: what commands end in
     """
-    makers: dict[str, Callable[[Sequence[Run]], tuple[Sequence[Run], Table | None] | None]] = {
+    makers: dict[str, _Make] = {
         "pass_at_k": _pass_at_k,
         "best_of_n": _best_of_n,
         RATES_KIND: _goodhart,
@@ -54,15 +59,21 @@ def newest_tables(runs: Sequence[Run], notes: list[str], ending: str = "") -> li
     }
     found = []
     for kind, make in makers.items():
-        if made := unless_damaged(make, runs, f"the table {kind}", notes):
+        if made := _unless_damaged(make, runs, kind, notes):
             about, table = made
             if table is None or table.rows:
-                command = f"labkit report --table {kind}{ending}"
-                found.append(NewestTable(kind, table, command, about[0].id))
+                found.append(NewestTable(kind, table, f"labkit report --table {kind}{ending}", about.id))
     return sorted(found, key=lambda each: each.when, reverse=True)
 
 
-def _pass_at_k(runs: Sequence[Run]) -> tuple[Sequence[Run], Table | None] | None:
+def _unless_damaged(make: _Make, runs: Sequence[Run], kind: str, notes: list[str]) -> _Made | None:
+    def made(runs: Sequence[Run]) -> _Made | None:
+        return make(runs, notes)
+
+    return unless_damaged(made, runs, f"the table {kind}", notes)
+
+
+def _pass_at_k(runs: Sequence[Run], notes: list[str]) -> _Made | None:
     """Everything that can be merged with the newest run of graded rollouts, or what that run found alone."""
     sweeps = [run for run in runs if _is_sweep(run)]
     if not sweeps:
@@ -72,13 +83,15 @@ def _pass_at_k(runs: Sequence[Run]) -> tuple[Sequence[Run], Table | None] | None
     group = [run for run in sweeps if (run.base_hash, run.score_hash) == base]
     chosen = _up_to(MOST_ROLLOUTS, group)
     if first not in chosen:
-        return [first], _as_finished(first)
-    from labkit.report.sweeps import merged_tables
+        return first, _as_finished(first)
+    from labkit.report.sweeps import grouped_tables
 
-    (table,) = merged_tables(chosen, kinds=["pass_at_k"])
+    tables = grouped_tables(chosen, (), notes, kinds=["pass_at_k"], salvage=False)
+    if not tables:
+        return None
     if len(chosen) < len(group):
-        table.title += f" of {len(group)}, without the largest"
-    return [first], table
+        tables[0].title += f" of {len(group)}, without the largest"
+    return first, tables[0]
 
 
 def _up_to(most: int, runs: Sequence[Run]) -> list[Run]:
@@ -115,7 +128,7 @@ def _as_finished(run: Run) -> Table | None:
 _COUNTS = ("num_prompts", "num_rollouts", "solved")
 
 
-def _best_of_n(runs: Sequence[Run]) -> tuple[Sequence[Run], Table | None] | None:
+def _best_of_n(runs: Sequence[Run], notes: list[str]) -> _Made | None:
     """The newest finished run that has candidates to choose among."""
     for run in runs:
         if config_value(run.manifest, "config.task.name") != "gsm8k" or run.command == "train":
@@ -123,27 +136,27 @@ def _best_of_n(runs: Sequence[Run]) -> tuple[Sequence[Run], Table | None] | None
         if not run.result() or max((count for _, count in run.ask().arms), default=0) < 2:
             continue
         if run.ask().num_rollouts > MOST_CANDIDATES:
-            return [run], None
-        from labkit.report.sweeps import merged_tables
+            return run, None
+        from labkit.report.sweeps import grouped_tables
 
-        tables = merged_tables([run], kinds=["best_of_n"])
-        return ([run], tables[0]) if tables else None
+        tables = grouped_tables([run], (), notes, kinds=["best_of_n"], salvage=False)
+        return (run, tables[0]) if tables else None
     return None
 
 
-def _goodhart(runs: Sequence[Run]) -> tuple[Sequence[Run], Table | None] | None:
+def _goodhart(runs: Sequence[Run], notes: list[str]) -> _Made | None:
     """The newest conditions that were judged alike."""
     asked = [run for run in runs if is_goodhart_run(run) and run.result()]
     alike = [run for run in asked if run.score_hash == asked[0].score_hash][:_NUM_CONDITIONS]
     if not alike:
         return None
-    from labkit.report.goodhart.tables import named_tables
+    from labkit.report.goodhart.tables import grouped_tables
 
-    tables = named_tables(alike, [], lambda *kinds: RATES_KIND in kinds)
-    return alike, tables[0] if tables else None
+    tables = grouped_tables(alike, lambda *kinds: RATES_KIND in kinds, notes)
+    return (alike[0], tables[0]) if tables else None
 
 
-def _world(runs: Sequence[Run]) -> tuple[Sequence[Run], Table | None] | None:
+def _world(runs: Sequence[Run], notes: list[str]) -> _Made | None:
     """The means of the newest experiment that has fine-tuned models."""
     asked = [run for run in runs if is_world_run(run) and run.result()]
     if not asked:
@@ -153,28 +166,27 @@ def _world(runs: Sequence[Run]) -> tuple[Sequence[Run], Table | None] | None:
     from labkit.report.world.reading import read_evaluated
     from labkit.report.world.scores import BASE
 
-    notes: list[str] = []
     read = [unless_damaged(read_evaluated, run, run.id, notes) for run in reversed(asked)]
     found = experiments([run for run in read if run is not None], "monotone")
     tuned = [each for each in found if any(model.mixture.name != BASE for model in each.models)]
     if not tuned:
         return None
     newest = max(tuned, key=lambda each: max(run.run.id for run in each.runs))
-    return [max((run.run for run in newest.runs), key=lambda run: run.id)], means_table(newest.counted)
+    return max((run.run for run in newest.runs), key=lambda run: run.id), means_table(newest.counted)
 
 
-def _extraction(runs: Sequence[Run]) -> tuple[Sequence[Run], Table | None] | None:
+def _extraction(runs: Sequence[Run], notes: list[str]) -> _Made | None:
     newest = next((run for run in runs if run.command == "extract" and run.result()), None)
     if newest is None:
         return None
     from labkit.report.representations import representation_table
 
-    return [newest], representation_table([newest])
+    return newest, representation_table([newest])
 
 
-def _trainings(runs: Sequence[Run]) -> tuple[Sequence[Run], Table | None] | None:
+def _trainings(runs: Sequence[Run], notes: list[str]) -> _Made | None:
     trained = [run for run in runs if run.command == "train"][:_NUM_TRAININGS]
-    if not trained:
-        return None
-    sizes = sum(run.metrics_path.stat().st_size for run in trained if run.metrics_path.exists())
-    return trained, None if sizes > _MOST_METRICS_BYTES else training_table(trained)
+    if sum(run.metrics_path.stat().st_size for run in trained if run.metrics_path.exists()) > _MOST_METRICS_BYTES:
+        return trained[0], None
+    sound = [run for run in trained if unless_damaged(training_row, run, run.id, notes) is not None]
+    return (sound[0], training_table(sound)) if sound else None
