@@ -68,6 +68,8 @@ def test_whatever_is_asked_for_is_shown_instead_of_the_page(tmp_path):
     for words in (["--all"], ["last"], ["--table", "pass_at_k"], ["-k", "1"], ["--salvage"], ["--markdown"]):
         text = plain(on_terminal(tmp_path, "report", *words))
         assert "1 run  1 done" not in text and run.id in text, words
+    assert "wrote notes.md" in on_terminal(tmp_path, "report", "--into", "notes.md")
+    assert (tmp_path / "notes.md").read_text().startswith("<!-- labkit report -->\n**pass@k")
     assert "there is no folder" in on_terminal(tmp_path, "report", "--runs-dir", "absent")
 
 

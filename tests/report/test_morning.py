@@ -1,5 +1,7 @@
 import json
 import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -78,6 +80,8 @@ def test_a_run_at_work_says_how_fast_and_until_when(tmp_path):
             "8 of 16 (50%), 4 s left, until" in line
             for line in text_of(look(tmp_path, now=began + timedelta(seconds=4)))
         )
+        later = look(tmp_path, now=began + timedelta(hours=2))
+        assert any("nothing written for 2 h 00" in line and "left" not in line for line in text_of(later))
     assert look(tmp_path).at_work == []
 
 
@@ -229,3 +233,18 @@ def test_reading_changes_nothing(tmp_path):
     before = {path: path.read_bytes() for path in Path(tmp_path).rglob("*") if path.is_file()}
     page(look(tmp_path), 80, 24)
     assert {path: path.read_bytes() for path in Path(tmp_path).rglob("*") if path.is_file()} == before
+
+
+def test_the_page_loads_no_model_library(tmp_path):
+    record_run(tmp_path, {WARM: ["+-", "--"]})
+    code = (
+        "import sys, pathlib\n"
+        "from labkit.report.morning import look\n"
+        "from labkit.report.morning_page import page\n"
+        "lines = page(look(pathlib.Path(sys.argv[1])), 80, 24)\n"
+        "assert any('pass@2' in line.plain for line in lines)\n"
+        "late = {'torch', 'transformers', 'datasets', 'vllm'} & set(sys.modules)\n"
+        "assert not late, late\n"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], env=environment, check=True, timeout=60)

@@ -40,6 +40,8 @@ class AtWork:
     asked: int | None
     rate: float | None
     """Rollouts or steps a second in this attempt; None before there are some."""
+    idle_s: float
+    """Seconds since something was written."""
 
     @property
     def left_s(self) -> float | None:
@@ -136,7 +138,7 @@ def _add(morning: Morning, run: Run, status: Status, ending: str, now: datetime)
     if is_listed:
         morning.newest.append({**row, "run": tag, "took_s": _took_s(run, result)})
     if is_told and status == "running":
-        morning.at_work.append(AtWork(run, tag, *_progress(row), _rate(run, row, now)))
+        morning.at_work.append(AtWork(run, tag, *_progress(row), _rate(run, row, now), now.timestamp() - _written(run)))
     elif is_told:
         resume = f"labkit {run.command} --resume {tag}{ending}"
         morning.stopped.append(Stopped(run, *_progress(row), _why(run), resume))
@@ -155,9 +157,13 @@ def _took_s(run: Run, result: dict[str, Any]) -> float | None:
     timings = result.get("timings") or {}
     if (seconds := timings.get("total_s", timings.get("attempt_s"))) is not None:
         return float(seconds)
-    written = [path for path in (run.events_path, run.metrics_path, *run.rows_dir.glob("*.jsonl")) if path.exists()]
-    last = max((path.stat().st_mtime for path in written), default=None)
-    return None if last is None or result else last - datetime.fromisoformat(run.manifest["created"]).timestamp()
+    return None if result else _written(run) - datetime.fromisoformat(run.manifest["created"]).timestamp()
+
+
+def _written(run: Run) -> float:
+    """When something was last written (seconds since 1970)."""
+    files = (run.path / "run.json", run.events_path, run.metrics_path, *run.rows_dir.glob("*.jsonl"))
+    return max(path.stat().st_mtime for path in files if path.exists())
 
 
 def _rate(run: Run, row: dict[str, Cell], now: datetime) -> float | None:

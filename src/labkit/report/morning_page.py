@@ -22,6 +22,8 @@ LEAST_LINES, MOST_LINES = 24, 40
 """The page is as long as the terminal is high, within these bounds."""
 LEAST_COLUMNS, MOST_COLUMNS = 40, 160
 _ROOM_TO_REPEAT = 32
+_IDLE_S = 600.0
+"""Seconds after which it is said that a run at work writes nothing."""
 _GAP = 2
 _WEEK_DAYS = 6
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
@@ -199,7 +201,9 @@ def _at_work(each: AtWork, now: datetime) -> Text:
     unit = {"train": "steps", "extract": "checkpoints"}.get(each.run.command, "rollouts")
     text = _text(f"  {each.tag}", "cyan").append(f"  {_about(each.run.command, each.run.manifest.get('name'))}  ")
     text.append(f"{each.done:,} of {each.asked:,} ({each.done / each.asked:.0%})" if each.asked else f"{each.done:,}")
-    if each.left_s is not None:
+    if each.idle_s > _IDLE_S:
+        text.append(f", nothing written for {duration_text(each.idle_s)}", "red")
+    elif each.left_s is not None:
         end = datetime.fromtimestamp(now.timestamp() + each.left_s, now.tzinfo)
         text.append(f", {duration_text(each.left_s)} left, until {when_text(end.isoformat(), now)}")
     if each.rate:

@@ -81,7 +81,7 @@ def _pass_at_k(runs: Sequence[Run], notes: list[str]) -> _Made | None:
     first = next((run for run in sweeps if run.result()), sweeps[0])
     base = (first.base_hash, first.score_hash)
     group = [run for run in sweeps if (run.base_hash, run.score_hash) == base]
-    chosen = _up_to(MOST_ROLLOUTS, group)
+    chosen = _up_to(MOST_ROLLOUTS, group, notes)
     if first not in chosen:
         return first, _as_finished(first)
     from labkit.report.sweeps import grouped_tables
@@ -94,13 +94,14 @@ def _pass_at_k(runs: Sequence[Run], notes: list[str]) -> _Made | None:
     return first, tables[0]
 
 
-def _up_to(most: int, runs: Sequence[Run]) -> list[Run]:
+def _up_to(most: int, runs: Sequence[Run], notes: list[str]) -> list[Run]:
     """The newest runs that were asked for so many rollouts together at most; too large ones are passed over."""
     chosen = []
     for run in runs:
-        if (count := run.ask().num_rollouts) <= most:
+        ask = unless_damaged(Run.ask, run, run.id, notes)
+        if ask is not None and ask.num_rollouts <= most:
             chosen.append(run)
-            most -= count
+            most -= ask.num_rollouts
     return chosen
 
 
