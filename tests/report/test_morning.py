@@ -10,7 +10,8 @@ from recorded_runs import GREEDY, WARM, record_run, record_training
 
 from labkit.record.files import exclusive_lock
 from labkit.report.morning import NUM_LISTED, look
-from labkit.report.morning_page import LEAST_LINES, MOST_LINES, duration_text, page, when_text
+from labkit.report.morning_page import LEAST_LINES, MOST_LINES, page
+from labkit.report.screen_lines import duration_text, when_text
 
 
 def text_of(morning, width=120, height=40):
@@ -61,6 +62,15 @@ def test_a_command_is_whole_however_narrow_the_terminal(tmp_path):
     run = record_run(tmp_path, {WARM: ["+-.."]}, done=False, name="a very long name " * 9)
     stop(run)
     assert any(f"labkit sample --resume {run.id[-6:]}  a very" in line for line in text_of(look(tmp_path), 60, 24))
+
+
+def test_a_command_with_a_long_folder_is_whole_too(tmp_path):
+    folder = tmp_path / ("long" * 20)
+    run = record_run(folder, {WARM: ["+-.."]}, done=False, name="nightly")
+    stop(run)
+    lines = text_of(look(folder, given_dir=True), 60, 24)
+    assert any(f"labkit sample --resume {run.id[-6:]} --runs-dir {folder}" in line for line in lines)
+    assert [line for line in lines if len(line) > 60 and "--resume" not in line] == []
 
 
 def test_a_tail_that_is_not_unique_is_not_used(tmp_path):

@@ -4,7 +4,6 @@ the later rows of the longer ones give way, with a word on how to see them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from labkit.report.morning import COLUMNS, AtWork, Morning, Stopped
 from labkit.report.newest_tables import NewestTable
-from labkit.report.render import fitting_columns
+from labkit.report.screen_lines import GAP, STATUS_STYLES, clean, duration_text, plain_text, table_lines, when_text
 from labkit.report.table import Cell, Table
 
 if TYPE_CHECKING:
@@ -24,10 +23,6 @@ LEAST_COLUMNS, MOST_COLUMNS = 40, 160
 _ROOM_TO_REPEAT = 32
 _IDLE_S = 600.0
 """Seconds after which it is said that a run at work writes nothing."""
-_GAP = 2
-_WEEK_DAYS = 6
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
-_STATUS_STYLES = {"running": "cyan", "interrupted": "yellow", "damaged": "red", "failed": "red"}
 
 
 @dataclass(slots=True)
@@ -42,6 +37,8 @@ class Section:
     """How to see what was left out."""
     kind: str = ""
     """Of the table that it is."""
+    whole: Sequence[int] = ()
+    """Columns of each line that are never cut, however narrow the terminal is: it would rather wrap a command."""
     num_hidden: int = 0
     """Lines that it has beside `lines`."""
     shown: int = field(default=0)
@@ -57,8 +54,11 @@ class Section:
         more = ": ".join(filter(None, (f"{left} more" if left else "", self.more)))
         head = self.head.copy()
         if more:
-            head.truncate(max(width - len(more) - _GAP, width // 4), overflow="ellipsis")
-            head.append(" " * _GAP + more, "dim")
+            head.truncate(max(width - len(more) - GAP, width // 4), overflow="ellipsis")
+            head.append(" " * GAP + more, "dim")
+            head.truncate(width, overflow="ellipsis")
+        for line, least in zip(self.lines, self.whole or [0] * len(self.lines), strict=True):
+            line.truncate(max(width, least), overflow="ellipsis")
         return [head, *self.lines[: self.shown]]
 
 
@@ -77,15 +77,15 @@ def page(morning: Morning, width: int, height: int, now: datetime | None = None)
     sections = _share(urgent + others, room - 2)
     left_out = [section.kind for section in others if section not in sections and section.kind]
     head, foot = _head(morning, now), _foot(left_out)
+    for line in (head, foot):
+        line.truncate(width, overflow="ellipsis")
     spare = room - 2 - sum(section.height for section in sections)
     lines = [head]
     for section in sections:
         if spare > len(sections):
-            lines.append(_text(""))
+            lines.append(plain_text(""))
         lines += section.texts(width)
-    lines += [_text("")] * (spare > len(sections)) + [foot]
-    for line in lines:
-        line.truncate(width, overflow="ellipsis")
+    lines += [plain_text("")] * (spare > len(sections)) + [foot]
     return lines
 
 
@@ -111,13 +111,13 @@ def _share(sections: Sequence[Section], room: int) -> list[Section]:
 def _head(morning: Morning, now: datetime) -> Text:
     """Where, when, and how many."""
     total = sum(morning.counts.values())
-    text = _text(f"{total} run{'s' * (total != 1)}", "bold")
+    text = plain_text(f"{total} run{'s' * (total != 1)}", "bold")
     for status in ("running", "interrupted", "damaged", "done"):
         if count := morning.counts[status]:
-            text.append(f"  {count} {status}", _STATUS_STYLES.get(status, "green"))
+            text.append(f"  {count} {status}", STATUS_STYLES.get(status, "green"))
     if morning.failed:
         text.append(f"  {len(morning.failed)} failed to start", "red")
-    return text.append(f"  {now:%a %d %b %H:%M}  {_clean(str(morning.runs_dir))}", "dim")
+    return text.append(f"  {now:%a %d %b %H:%M}  {clean(str(morning.runs_dir))}", "dim")
 
 
 def _foot(left_out: Sequence[str]) -> Text:
@@ -127,28 +127,33 @@ def _foot(left_out: Sequence[str]) -> Text:
         left_out: kinds of tables that had no room
     """
     if left_out:
-        return _text(f"no room for --table {', '.join(left_out)}   labkit report --all: every table", "dim")
-    return _text("labkit report RUN: one run   --all: every table   labkit runs list: every run", "dim")
+        return plain_text(f"no room for --table {', '.join(left_out)}   labkit report --all: every table", "dim")
+    return plain_text("labkit report RUN: one run   --all: every table   labkit runs list: every run", "dim")
 
 
 def _urgent(morning: Morning, now: datetime) -> list[Section]:
     """What needs somebody, or soon will."""
+    stopped = [_stopped(each) for each in morning.stopped]
     everything = (
         ("running", "cyan", [_at_work(each, now) for each in morning.at_work], "labkit runs watch RUN"),
-        ("interrupted: go on with", "yellow", [_stopped(each) for each in morning.stopped], "labkit runs list"),
+        ("interrupted: go on with", "yellow", stopped, "labkit runs list"),
         (
             "failed before a run was made",
             "red",
-            [_text(f"  labkit run {each.item}  ").append(_clean(each.why), "dim") for each in morning.failed],
+            [plain_text(f"  labkit run {each.item}  ").append(clean(each.why), "dim") for each in morning.failed],
             f"{morning.runs_dir}/logs",
         ),
-        ("damaged", "red", [_text(f"  {text}") for text in morning.damaged], "labkit runs list"),
+        ("damaged", "red", [plain_text(f"  {text}") for text in morning.damaged], "labkit runs list"),
     )
     return [
-        Section(_text(name, f"bold {style}"), lines, least=3, more=more if len(lines) > 1 or name == "running" else "")
+        Section(
+            plain_text(name, f"bold {style}"), lines, least=3,
+            more=more if len(lines) > 1 or name == "running" else "",
+            whole=[len(each.resume) + 2 * GAP for each in morning.stopped] if lines is stopped else (),
+        )
         for name, style, lines, more in everything
         if lines
-    ]
+    ]  # fmt: skip
 
 
 def _others(morning: Morning, width: int, now: datetime, *, repeating: bool) -> list[Section]:
@@ -165,11 +170,11 @@ def _others(morning: Morning, width: int, now: datetime, *, repeating: bool) -> 
             Table("newest_runs", "", columns, rows, expendable=("took_s", "model", "task", "name")),
             {"created": "when", "took_s": "took", "headline": "found"},
         )
-        lines = _lines(listed, width)
+        lines = table_lines(listed, width)
         sections.append(Section(lines[0], lines[1:], least=5))
     if morning.warnings:
-        lines = [_text(f"  {text}") for text in morning.warnings]
-        sections.append(Section(_text("warnings", "bold yellow"), lines, more="labkit report RUN"))
+        lines = [plain_text(f"  {text}") for text in morning.warnings]
+        sections.append(Section(plain_text("warnings", "bold yellow"), lines, more="labkit report RUN"))
     return sections + [_table_section(each, width, morning.tag) for each in morning.tables]
 
 
@@ -199,7 +204,7 @@ def _listed(row: Mapping[str, Cell], now: datetime) -> dict[str, Cell]:
 
 def _at_work(each: AtWork, now: datetime) -> Text:
     unit = {"train": "steps", "extract": "checkpoints"}.get(each.run.command, "rollouts")
-    text = _text(f"  {each.tag}", "cyan").append(f"  {_about(each.run.command, each.run.manifest.get('name'))}  ")
+    text = plain_text(f"  {each.tag}", "cyan").append(f"  {_about(each.run.command, each.run.manifest.get('name'))}  ")
     text.append(f"{each.done:,} of {each.asked:,} ({each.done / each.asked:.0%})" if each.asked else f"{each.done:,}")
     if each.idle_s > _IDLE_S:
         text.append(f", nothing written for {duration_text(each.idle_s)}", "red")
@@ -215,24 +220,24 @@ def _stopped(each: Stopped) -> Text:
     """The command first: whatever is cut, it is whole."""
     of = f"{each.done:,} of {each.asked:,}" if each.asked else f"{each.done:,} done"
     name = f"{each.run.manifest['name']}, " if each.run.manifest.get("name") else ""
-    return _text(f"  {each.resume}").append(f"  {_clean(name)}{of}; {_clean(each.why)}", "dim")
+    return plain_text(f"  {each.resume}").append(f"  {clean(name)}{of}; {clean(each.why)}", "dim")
 
 
 def _about(command: str, name: object) -> str:
-    return f"{command} {_clean(str(name))}" if name else command
+    return f"{command} {clean(str(name))}" if name else command
 
 
 def _table_section(each: NewestTable, width: int, tag: Callable[[str], str]) -> Section:
     if each.table is None:
         return Section(
-            _text(each.kind, "bold"), [], least=0, more=f"too large for a look: {each.command}", kind=each.kind
+            plain_text(each.kind, "bold"), [], least=0, more=f"too large for a look: {each.command}", kind=each.kind
         )
     table = _at_largest_k(each.table)
     if "run" in table.columns:
         table = replace(table, rows=[{**row, "run": tag(str(row["run"]))} for row in table.rows])
-    lines = _lines(table, width)
+    lines = table_lines(table, width)
     hidden = len(each.table.rows) - len(table.rows)
-    head = _text(table.title, "bold")
+    head = plain_text(table.title, "bold")
     return Section(head, lines, least=2, more=each.command, kind=each.kind, num_hidden=hidden)
 
 
@@ -242,58 +247,3 @@ def _at_largest_k(table: Table) -> Table:
         return table
     largest = max(row["k"] for row in table.rows if isinstance(row["k"], int))
     return replace(table, rows=[row for row in table.rows if row["k"] == largest])
-
-
-def _lines(table: Table, width: int) -> list[Text]:
-    """A table as lines that fit, its header first; columns that do not fit are left out, the expendable ones first."""
-    from rich.cells import cell_len, set_cell_size
-
-    columns, bare = fitting_columns(table, width - _GAP)
-    cells = [columns, *([_clean(cell) for cell in row] for row in table.texts(columns, bare=bare))]
-    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
-    while len(widths) > 1 and sum(widths[:-1]) + _GAP * len(widths) >= width:
-        widths.pop()
-    lefts = [any(isinstance(row[column], str) for row in table.rows) for column in columns]
-    lines = []
-    for number, row in enumerate(cells):
-        line = _text("")
-        for cell, size, is_left in zip(row, widths, lefts, strict=False):
-            padded = set_cell_size(cell, size) if is_left else " " * (size - cell_len(cell)) + cell
-            line.append(" " * _GAP + padded, _cell_style(cell) if number else "dim")
-        line.rstrip()
-        lines.append(line)
-    return lines
-
-
-def _cell_style(cell: str) -> str:
-    return _STATUS_STYLES.get(cell.partition(",")[0], "")
-
-
-def when_text(time: str, now: datetime) -> str:
-    """A moment (ISO 8601) as somebody in the time zone of `now` would say it: 09:14, Fri 23:50, 2026-11-02."""
-    moment = datetime.fromisoformat(time).astimezone(now.tzinfo)
-    days = abs((now.date() - moment.date()).days)
-    if days == 0:
-        return f"{moment:%H:%M}"
-    return f"{moment:%a %H:%M}" if days <= _WEEK_DAYS else f"{moment:%Y-%m-%d}"
-
-
-def duration_text(seconds: float) -> str:
-    """12 s, 3 min, 1 h 05."""
-    if seconds < 1:
-        return "< 1 s"
-    if seconds < 99.5:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02}"
-
-
-def _clean(text: str) -> str:
-    """One line without what would move the cursor or turn the direction of writing."""
-    return _CONTROL.sub(" ", text)
-
-
-def _text(text: str, style: str = "") -> Text:
-    from rich.text import Text
-
-    return Text(_clean(text), style)
