@@ -81,6 +81,9 @@ def test_a_named_folder_of_runs_stands_in_the_marker_and_else_is_the_callers(ins
     assert "**pass@k" in block(tmp_path / "plain.md", "")
     monkeypatch.setenv("LABKIT_RUNS_DIR", "else where")
     assert inside("report", "--into", "plain.md", "--check").returncode == 0
+    record_run(tmp_path / RUNS, {GREEDY: ["+"]})
+    inside("report", "--runs-dir", RUNS, "--into", "usual.md")
+    assert "| greedy |" in block(tmp_path / "usual.md", f"--runs-dir {RUNS}")
 
 
 def test_tables_whose_runs_are_gone_do_not_stay(inside, tmp_path):

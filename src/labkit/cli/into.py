@@ -38,7 +38,7 @@ def has_named_folder(runs_dir: Path) -> bool:
     """Whether commands must name the folder of runs: neither the usual one nor that of the environment."""
     from labkit.cli.report import DEFAULT_RUNS_DIR
 
-    return runs_dir not in (DEFAULT_RUNS_DIR, Path(os.environ.get("LABKIT_RUNS_DIR") or DEFAULT_RUNS_DIR))
+    return runs_dir != Path(os.environ.get("LABKIT_RUNS_DIR") or DEFAULT_RUNS_DIR)
 
 
 def refresh(context: typer.Context, path: Path | None, *, check: bool) -> None:
