@@ -114,11 +114,26 @@ def _arm(pooled: Pool, counts: ArmCounts, ks: Sequence[int]) -> _Arm:
     scored = scored.filter(pl.len().over("prompt") >= LEAST_CANDIDATES)
     shown = sorted({k for k in ks if k <= most} if ks else {*powers_of_two(most), most})
     arm = _Arm(key, _candidates(scored.sort("prompt", "index", "seed")), shown)
+    arm.notes += _missing_note(pooled, counts)
     if left_out := int((~enough).sum()):
         arm.notes.append(
             f"{key}: {left_out} of {len(enough)} prompts have fewer than {LEAST_CANDIDATES} scored candidates and are left out"
         )
     return arm
+
+
+def _missing_note(pooled: Pool, counts: ArmCounts) -> list[str]:
+    """How many rollouts of an arm were asked for and are not there; several runs may share some, so of one run only."""
+    if len(pooled.runs) != 1:
+        return []
+    ask = pooled.runs[0].ask()
+    asked = sum(ask.num_prompts * count for arm, count in ask.arms if arm.key == counts.arm.key)
+    missing = asked - int(counts.num_rollouts.sum())
+    return (
+        [f"{missing} of the {asked} rollouts of {counts.arm.key} that were asked for are not there"]
+        if missing > 0
+        else []
+    )
 
 
 def _candidates(frame: pl.DataFrame) -> Candidates:

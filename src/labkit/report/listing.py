@@ -14,6 +14,7 @@ from labkit.report.naming import DAMAGE, config_value, damage_text
 from labkit.report.table import Cell, Table
 from labkit.report.training import last_logged
 from labkit.report.world.reading import is_world_run
+from labkit.rollouts.findings import stored
 
 _COLUMNS = ("run", "command", "name", "model", "task", "status", "done", "asked", "headline", "created")
 _TRAINING_HEADLINE = ("loss", "eval_accuracy", "eval_pair_accuracy", "reward")
@@ -39,10 +40,20 @@ def runs_table(runs_dir: Path, *, command: str | None = None, limit: int | None 
 def _rows(paths: Iterator[Path], notes: list[str]) -> Iterator[dict[str, Cell]]:
     for path in paths:
         try:
-            yield run_row(open_run(path))
+            run = open_run(path)
+            yield run_row(run)
+            notes += _changed_note(run)
         except DAMAGE as error:
             notes.append(f"{path.name}: {damage_text(error)}")
             yield {"run": path.name, "command": path.parent.name, "status": "damaged"}
+
+
+def _changed_note(run: Run) -> list[str]:
+    """A remark on a finished run whose rows are not those that its completion checked."""
+    result = run.result()
+    if run.status_with(result) != "done" or not result or "checks" not in result or stored(run, result) is not None:
+        return []
+    return [f"{run.id}: its rows have changed since it was done: labkit report {run.id} --table checks"]
 
 
 def run_row(run: Run) -> dict[str, Cell]:

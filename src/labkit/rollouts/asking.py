@@ -32,6 +32,24 @@ def refuse_two_beginnings(encoded: Sequence[EncodedPrompt], about: Mapping[str, 
             )
 
 
+def too_long_text(encoded: Sequence[EncodedPrompt], about: Mapping[str, Any], model: str) -> str | None:
+    """What to say of prompts that leave the model's context no room for an answer; None where all fit.
+
+    Raises:
+        InputError: none fits, so that nothing could be decoded.
+    """
+    context, sizes = about["context_length"], [len(prompt.token_ids) for prompt in encoded]
+    if not (num_long := sum(size >= context for size in sizes)):
+        return None
+    what = (
+        f"{num_long} of {len(sizes)} prompts do not fit into the context of {model}, {context} tokens: the longest has "
+        f"{max(sizes)}"
+    )
+    if num_long == len(sizes):
+        raise InputError(what, "take shorter prompts, or a model with a longer context")
+    return f"{what}. Their rollouts fail and count as wrong"
+
+
 def unstopped_text(about: Mapping[str, Any]) -> str | None:
     """What to say where the template ends a turn with a token that ends no rollout."""
     end = about.get("template_end_id")

@@ -15,7 +15,7 @@ from labkit.models.engines import Engines
 from labkit.models.folder import ModelFolder, find_model
 from labkit.record.identity import Arm
 from labkit.record.run import Ask
-from labkit.rollouts.asking import refuse_two_beginnings, unstopped_text
+from labkit.rollouts.asking import refuse_two_beginnings, too_long_text, unstopped_text
 from labkit.rollouts.plan import Batch, Done, TokenLimit, owed_batches
 from labkit.tasks.base import EvaluatedTask, Prompt, Task
 from labkit.tasks.countdown.presets import DEFAULT_PRESET
@@ -119,8 +119,9 @@ def prepare(
     _check_text_is_known(task, encoded, engine, say)
     about = engine.describe()
     refuse_two_beginnings(encoded, about, folder.name)
-    if unstopped := unstopped_text(about):
-        say(unstopped)
+    remarks = [text for text in (unstopped_text(about), too_long_text(encoded, about, folder.name)) if text]
+    for remark in remarks:
+        say(remark)
     max_new_tokens = _max_new_tokens(config, task, folder)
     return Experiment(
         config=config,
@@ -134,7 +135,7 @@ def prepare(
         score={"scorer": task.scorer, "golds": task.data_fingerprint},
         parents=folder.parents(),
         lineage=lineage,
-        doubts=[*doubts, *([unstopped] if unstopped else [])],
+        doubts=[*doubts, *remarks],
         checkpoint=folder.checkpoint,
     )
 

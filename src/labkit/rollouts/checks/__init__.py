@@ -43,9 +43,11 @@ def check_run(run: Run, *, salvage: bool = False) -> list[Finding]:
 def check_rows(subject: Subject) -> list[Finding]:
     """The findings about rows, the gravest first."""
     if not subject.frame.height:
-        return []
+        return list(_missing(subject))
     found = [
         *identity_findings(subject),
+        *_missing(subject),
+        *_errors(subject),
         *(text_findings(subject) if subject.has_texts else ()),
         *(style_findings(subject) if subject.has_texts else ()),
         *_truncation(subject),
@@ -56,7 +58,7 @@ def check_rows(subject: Subject) -> list[Finding]:
 
 def subject_of(run: Run, *, salvage: bool = False) -> Subject:
     """What is to be checked of a run, in the order in which it was written."""
-    ask = run.ask()
+    ask, result = run.ask(), run.result()
     prompts = run.prompts() if ask.arms else []
     frame = read_every_row(run, salvage=salvage).frame
     if run.parquet_path.exists():  # packing sorted its rows: as they are asked for is nearest to how they came
@@ -72,6 +74,7 @@ def subject_of(run: Run, *, salvage: bool = False) -> Subject:
         num_attempts=sum(event.get("event") == "start" for event in run.events()),
         has_draws=run.manifest.get("engine", {}).get("name") != "unknown",
         has_texts=imported_from(run) is None,
+        is_done=result is not None and result["owed"] == 0 and ask.num_rollouts <= result["num_asked"],
         task=str(run.manifest["config"].get("task", {}).get("name")),
         answer_start=_answer_start(prompts, str(run.manifest.get("first_prompt", {}).get("text", ""))),
     )
@@ -96,11 +99,51 @@ def _truncation(subject: Subject) -> Iterator[Finding]:
 
 def _guesses(subject: Subject) -> Iterator[Finding]:
     rules = GUESSING_RULES.get(subject.task, ())
-    guessed = subject.newest.filter(pl.col("rule").is_in(list(rules)))
-    if guessed.height > MOST_GUESSED * subject.newest.height:
+    answers = subject.newest.filter(~pl.col("prompt").is_in(_explanations(subject)))
+    guessed = answers.filter(pl.col("rule").is_in(list(rules)))
+    if guessed.height > MOST_GUESSED * answers.height:
         shares = guessed["rule"].value_counts(sort=True).iter_rows()
         named = ", ".join(f"{rule} {count}" for rule, count in shares)
         what = (
-            f"{guessed.height / subject.newest.height:.0%} of the answers are guesses, not marked as answers ({named})"
+            f"{guessed.height} of {answers.height} answers ({guessed.height / answers.height:.0%}) are guesses, not marked "
+            f"as answers ({named})"
         )
         yield Finding("extraction", "warning", what, guessed.height, rows_at(guessed))
+
+
+def _explanations(subject: Subject) -> list[str]:
+    """Prompts that ask for no answer: Goodhart's, which ask for the way to it."""
+    return [line["id"] for line in subject.prompts if line.get("gold", {}).get("part") == "explain"]
+
+
+def _errors(subject: Subject) -> Iterator[Finding]:
+    """Rollouts that never came about: they count as wrong in every figure."""
+    for arm, rows in subject.arms():
+        failed = rows.filter(pl.col("error").is_not_null())
+        if failed.height:
+            reason = failed["error"].value_counts(sort=True)["error"][0]
+            what = f"{arm.key}: {failed.height} of {rows.height} rollouts failed and count as wrong, mostly: {reason}"
+            yield Finding("errors", "warning", what, failed.height, rows_at(failed))
+
+
+def _missing(subject: Subject) -> Iterator[Finding]:
+    """Rollouts that were asked for and are not there: lost, where the run was done already."""
+    num_prompts = len(subject.prompts)
+    for arm, num_rollouts in subject.ask.arms:
+        rows = subject.newest.filter((pl.col("arm") == arm.key) & pl.col("index").is_between(0, num_rollouts - 1))
+        asked = num_prompts * num_rollouts
+        missing = asked - rows.select("prompt", "index").n_unique()
+        if missing > 0 and subject.is_done:
+            what = (
+                f"{arm.key}: {missing} of {asked} rollouts are missing from a finished run, of "
+                f"{_num_short(rows, num_prompts, num_rollouts)} of {num_prompts} prompts: were rows removed?"
+            )
+            yield Finding("missing", "warning", what, missing)
+
+
+def _num_short(rows: pl.DataFrame, num_prompts: int, num_rollouts: int) -> int:
+    """Prompts that lack a rollout."""
+    return (
+        num_prompts
+        - rows.group_by("prompt").agg(pl.col("index").n_unique()).filter(pl.col("index") >= num_rollouts).height
+    )

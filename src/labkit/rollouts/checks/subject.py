@@ -28,6 +28,8 @@ class Subject:
     """Whether the rows were drawn by labkit: those of an imported file have no seeds."""
     has_texts: bool
     """Whether the texts were recorded: a published file has verdicts and answers only."""
+    is_done: bool
+    """Whether the run has once had everything that it was asked for."""
     task: str
     answer_start: str
     """What the template writes after a prompt, without special tokens and prefill."""

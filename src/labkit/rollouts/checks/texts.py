@@ -23,6 +23,8 @@ MOST_BY_CHANCE = 1e-4
 LEAST_SCATTERED = 10
 """Prompts that share a text, none of which is next to the other."""
 LEAST_LEAKED_CHARS = 10
+LEAST_OF_WORDS = 4
+"""The same of three words or more, `8 = 33`, that are not how every prompt ends: an answer may well be a prompt's last word."""
 _READ_CHARS = 600
 _WORD = re.compile("[a-zA-Z0-9]+")
 
@@ -112,28 +114,53 @@ def _same_for_one_prompt(arm: Arm, rows: pl.DataFrame) -> Iterator[Finding]:
 
 def _leaks(subject: Subject) -> Iterator[Finding]:
     """Texts that begin with the end of their prompt. To restate a question is honest; to begin in the middle of one, or
-    with words that end every prompt, or to go on with the template's own words, is not a model's doing."""
+    with words that end every prompt, or to go on with the template's own words, is not a model's doing. To repeat the
+    whole prompt may be either."""
+    leaked, whole, restated = _beginnings(subject)
+    least = max(3, subject.newest.height // 500)
+    if len(leaked) >= least:
+        what = f"{len(leaked)} rollouts begin with the end of their prompt: is the prompt cut off at the right place?"
+        yield Finding("leaked prompt", "contamination", what, len(leaked), rows_at(subject.newest[leaked[:3]]))
+    if len(whole) >= least:
+        what = f"{len(whole)} rollouts begin with their whole prompt: does the model repeat it, or is it not cut off?"
+        yield Finding("leaked prompt", "warning", what, len(whole), rows_at(subject.newest[whole[:3]]))
+    if 0 < len(leaked) < least or len(restated) >= least:
+        some = restated if len(restated) >= least else leaked
+        what = f"{len(some)} rollouts begin with words of their prompt"
+        yield Finding("leaked prompt", "note", what, len(some), rows_at(subject.newest[some[:3]]))
+
+
+def _beginnings(subject: Subject) -> tuple[list[int], list[int], list[int]]:
+    """Rows that begin with the end of their prompt, with all of it, and with its last sentences."""
     endings = {line["id"]: _ending(line) for line in subject.prompts}
     behind = {line["id"]: _packed(subject.answer_start + line.get("prefill", "")) for line in subject.prompts}
-    lasts = {name: "".join(_WORD.findall(ending)[-1:])[-3:] for name, (ending, _) in endings.items()}
+    lasts = {line["id"]: _last_letters(line) for line in subject.prompts}
     shared = _shared_ending([ending for ending, _ in endings.values()])
-    leaked, restated = [], 0
+    least = {line["id"]: _least_of(line, shared) for line in subject.prompts}
+    leaked, whole, restated = [], [], []
     for row, (prompt, text, error) in enumerate(subject.newest.select("prompt", "text", "error").iter_rows()):
         ending, starts = endings[prompt]
         if error or lasts[prompt] not in text[: 2 * _READ_CHARS]:  # quick, and true of most
             continue
         begin = _packed(text[: 2 * _READ_CHARS])
-        length = _repeated(ending, begin)
-        goes_on = _repeated(ending + behind[prompt], begin) - len(behind[prompt]) if len(behind[prompt]) >= 4 else 0
+        length = _repeated(ending, begin, least[prompt])
+        goes_on = (
+            _repeated(ending + behind[prompt], begin, LEAST_LEAKED_CHARS) - len(behind[prompt])
+            if len(behind[prompt]) >= 4
+            else 0
+        )
         if goes_on >= 4 or (length and (length not in starts or length <= shared)):
             leaked.append(row)
-        restated += length in starts
-    if len(leaked) >= max(3, subject.newest.height // 500):
-        what = f"{len(leaked)} rollouts begin with the end of their prompt: is the prompt cut off at the right place?"
-        yield Finding("leaked prompt", "contamination", what, len(leaked), rows_at(subject.newest[leaked[:3]]))
-    elif leaked or restated > 0.2 * subject.newest.height:
-        what = f"{len(leaked) or restated} rollouts begin with words of their prompt"
-        yield Finding("leaked prompt", "note", what, len(leaked) or restated)
+        elif length and length == len(ending):
+            whole.append(row)
+        elif length:
+            restated.append(row)
+    return leaked, whole, restated
+
+
+def _last_letters(prompt: Mapping[str, Any]) -> str:
+    """The end of a prompt's last word, which stands in every text that begins with the prompt's end, however spaced."""
+    return "".join(_WORD.findall(question_of(prompt)[-_READ_CHARS:])[-1:])[-3:]
 
 
 def _packed(text: str) -> str:
@@ -162,11 +189,18 @@ def _shared_ending(endings: Sequence[str]) -> int:
     return len(os.path.commonprefix([min(distinct), max(distinct)])) if len(distinct) > 1 else 0  # noqa: RUF071  # letters
 
 
-def _repeated(ending: str, begin: str) -> int:
-    """How many characters of an ending a text begins with; 0 where it begins with other words."""
-    if len(ending) < LEAST_LEAKED_CHARS:
+def _least_of(prompt: Mapping[str, Any], shared: int) -> int:
+    """Of how many characters of its end a text must begin with."""
+    words = question_of(prompt)[-_READ_CHARS:].split()[-3:]
+    enough = max(LEAST_OF_WORDS, len("".join(words)), shared + 2)
+    return min(LEAST_LEAKED_CHARS, enough) if len(words) == 3 else LEAST_LEAKED_CHARS
+
+
+def _repeated(ending: str, begin: str, least: int) -> int:
+    """How many characters of an ending a text begins with; 0 where it begins with other words, or with fewer than `least`."""
+    if len(ending) < least:
         return 0
-    mark = ending[-LEAST_LEAKED_CHARS:]
+    mark = ending[-least:]
     at = begin.find(mark)
     length = at + len(mark)
     return length if at >= 0 and ending.endswith(begin[:length]) else 0
