@@ -84,7 +84,7 @@ def test_corrected_golds_stand_beside_the_old_verdicts(inside: Labkit, tmp_path:
 
     shown = json.loads(inside("report", "last", "--table", "pass_at_k", "--json").stdout)["tables"][0]
     assert shown["rows"][0]["pass@1"] == pytest.approx(5 / 9)
-    assert any("was scored again by gsm8k-1 at" in note and run.score_hash in note for note in shown["notes"])
+    assert any("was scored again by gsm8k-2 at" in note and run.score_hash in note for note in shown["notes"])
 
     back = inside("eval", "--rescore", "last", "--json")
     assert back.returncode == 0 and row(back.stdout)["after"] == pytest.approx(4 / 9)
@@ -164,7 +164,7 @@ def test_a_damaged_file_of_verdicts_is_made_again(inside: Labkit, tmp_path: Path
 def test_an_older_scorer_is_replaced_and_said(inside: Labkit, tmp_path: Path) -> None:
     run = solved_run(tmp_path / "runs", TEXTS, score=SCORE | {"scorer": "gsm8k-0"})
     done = inside("eval", "--rescore", "last")
-    assert done.returncode == 0 and "scorer: gsm8k-0  |  gsm8k-1" in done.stdout + done.stderr
+    assert done.returncode == 0 and "scorer: gsm8k-0  |  gsm8k-2" in done.stdout + done.stderr
     assert run.score == SCORE and num_correct(run) == 4
     again = inside("eval", "--rescore", "last")
     assert "nothing has changed" in again.stderr

@@ -51,6 +51,29 @@ def test_what_each_rule_makes_of_a_pitfall(text: str, value: str, rule: str, str
     assert (strict_match(text), flexible_extract(text)) == (strict, flexible)
 
 
+@pytest.mark.parametrize(
+    ("text", "value", "rule"),
+    [
+        ("#### 1'000", 1000, "hash"), ("#### 1’234’567", 1234567, "hash"), ("#### 1_000", 1000, "hash"),
+        ("so \\boxed{12'500}", 12500, "boxed"), ("#### 1,000", 1000, "hash"), ("#### x_1 = 7", 7, "hash_line"),
+        ("The answer is not 5 but 6.", 6, "answer_is"), ("The answer is not 5, but rather 6.", 6, "answer_is"),
+        ("The answer is 6, not 5.", 6, "answer_is"), ("#### 5-2=3", 3, "hash_line"),
+    ],
+)  # fmt: skip
+def test_separators_and_corrections_are_understood(text: str, value: int, rule: str) -> None:
+    found = extract_answer(text)
+    assert (found.value, found.rule) == (value, rule)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["#### 1,2,3", "#### 3:30 PM", "#### 10-12", "\\boxed{10-12}", "The answer is 3:30.", "The answer is not 5."],
+)
+def test_a_number_that_is_part_of_something_else_is_a_guess(text: str) -> None:
+    found = extract_answer(text)
+    assert found.low_confidence
+
+
 RUN_ON = "She has #### 72\n\nQuestion: and Ben?\nHe has 6 * 7.\n#### 42"
 
 

@@ -163,7 +163,7 @@ def evaluation(*assignments: str) -> EvalConfig:
     return resolve(EvalConfig, [set_layer(["task.name=gsm8k", *assignments])]).config
 
 
-def test_gsm8k_is_sampled_unless_a_temperature_is_given() -> None:
+def test_gsm8k_is_sampled_unless_the_temperature_is_zero() -> None:
     def how(config: EvalConfig) -> tuple[float, int, float]:
         return config.temperature, config.num_rollouts, config.generation.top_p
 
@@ -171,7 +171,9 @@ def test_gsm8k_is_sampled_unless_a_temperature_is_given() -> None:
     assert how(evaluation("num_rollouts=16", "generation={top_k: 4}")) == (0.7, 16, 0.9)
     assert how(evaluation("generation.top_p=1")) == (0.7, 5, 1.0)
     assert how(evaluation("temperature=0")) == (0.0, 1, 1.0)
-    assert how(evaluation("temperature=1")) == (1.0, 1, 1.0)
+    assert how(evaluation("temperature=1")) == (1.0, 5, 0.9)
+    assert how(evaluation("temperature=0.7")) == how(evaluation())
+    assert how(evaluation("temperature=1", "num_rollouts=2", "generation.top_p=1")) == (1.0, 2, 1.0)
     whole = evaluation()
     assert (
         resolve(

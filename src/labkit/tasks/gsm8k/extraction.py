@@ -25,7 +25,7 @@ Rule = Literal["hash", "boxed", "answer_is", "hash_line", "leading_number", "las
 LOW_CONFIDENCE: frozenset[Rule] = frozenset({"hash_line", "leading_number", "last_number"})
 """Rules that guess; their share among the answers says how far the accuracy can be trusted."""
 
-RULES_VERSION = 1
+RULES_VERSION = 2
 """Raised whenever a text gets another answer."""
 
 STOP_TEXTS = (
@@ -54,6 +54,9 @@ _DIGIT = re.compile("[0-9]")
 _SPACED_MINUS = re.compile(r"-[ ]{1,3}(?=[$£€¥₹]?\.?[0-9])")
 _HEADING = re.compile(r"[.):]\*{0,2} \*{0,2}[A-Za-z]")
 _CALCULATION = re.compile(r"[^\n=(),;.]{0,60}?(?:[*/×÷+]|\s[x-]\s)[^\n=();]{0,60}?=")
+_GOES_ON = re.compile(r"[,:'_-](?=[0-9])")
+_NOT = re.compile(r"\bnot\s", re.IGNORECASE)
+_BUT = re.compile(r"\b(?:but|rather)\s", re.IGNORECASE)
 _MANNER = re.compile(
     r"\b(?:in|after|over|within|per|every|for|with|by|using|from|out\sof|through|at|on)\s(?:the\s|about\s)?$",
     re.IGNORECASE,
@@ -110,7 +113,7 @@ def _after_hash(text: str) -> Number | None:
         lead = _AFTER_HASH.match(text, mark.end())
         found = None if lead is None else _number_behind(text, mark.end(), lead.end())
         if found is not None and not _is_heading(text, found.end):
-            return _result_of(text, found)
+            return None if _is_one_of_several(text, found) else _result_of(text, found)
     return None
 
 
@@ -126,6 +129,11 @@ def _number_behind(text: str, start: int, end: int) -> Number | None:
     return number_at(text, end)
 
 
+def _is_one_of_several(text: str, found: Number) -> bool:
+    """Whether a number is the beginning of something else: a list, a time of day, a range, a sum without spaces."""
+    return _GOES_ON.match(text, found.end) is not None
+
+
 def _is_heading(text: str, end: int) -> bool:
     """Whether a number after `####` only counts a step, `#### 2. Add them up`, and numbers follow in later lines."""
     if not _HEADING.match(text, end):
@@ -138,7 +146,7 @@ def _boxed(text: str) -> Number | None:
     for mark in _last(_BOXED, text):
         content = text[mark.end() : _closing_brace(text, mark.end())]
         if (found := _of_sentence(content)) is not None:
-            return found
+            return None if _is_one_of_several(content, found) else found
     return None
 
 
@@ -153,16 +161,29 @@ def _closing_brace(text: str, start: int) -> int:
 
 def _answer_is(text: str) -> Number | None:
     for mark in _last(_ANSWER, text):
-        digit = _DIGIT.search(text, mark.end(), mark.end() + _MOST_CUE_CHARS)
+        start, digit = mark.end(), _DIGIT.search(text, mark.end(), mark.end() + _MOST_CUE_CHARS)
         if digit is None:
             continue
-        between = text[mark.end() : digit.start()]
+        between = text[start : digit.start()]
         cue = _CUE.search(between.partition("\n")[0])
-        if cue is not None and not _BROKEN_OFF.search(between, cue.end()):
-            found = _number_behind(text, mark.end() + cue.end(), _before_point(text, digit.start()))
-            if found is not None:
-                return _result_of(text, found)
+        if cue is None or _BROKEN_OFF.search(between, cue.end()):
+            continue
+        start += cue.end()
+        if _NOT.search(between, cue.end()):
+            start, digit = _instead(text, digit.end())
+        found = None if digit is None else _number_behind(text, start, _before_point(text, digit.start()))
+        if found is not None:
+            return None if _is_one_of_several(text, found) else _result_of(text, found)
     return None
+
+
+def _instead(text: str, start: int) -> tuple[int, re.Match[str] | None]:
+    """What is said to be the answer after what is not, `not 5 but 6`: where it may begin, and its first digit if any."""
+    but = _BUT.search(text, start, start + _MOST_CUE_CHARS)
+    if but is None or _BROKEN_OFF.search(text[start : but.start()]):
+        return start, None
+    digit = _DIGIT.search(text, but.end(), but.end() + _LINE)
+    return but.end(), digit if digit and not _BROKEN_OFF.search(text[but.end() : digit.start()]) else None
 
 
 def _before_point(text: str, digit: int) -> int:

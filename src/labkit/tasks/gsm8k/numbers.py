@@ -43,6 +43,8 @@ _NUMBER = re.compile(
             [0-9]{1,3}(?:,[0-9]{3}){1,30}+(?![0-9])     # 1,234,567
           | [0-9]{1,2}(?:,[0-9]{2}){1,15},[0-9]{3}(?![0-9])   # 12,34,567
           | [1-9][0-9]{0,2}(?:[ ][0-9]{3}){1,30}+(?![0-9])    # 1 234 567
+          | [1-9][0-9]{0,2}(?:'[0-9]{3}){1,30}+(?!'?[0-9])    # 1'234'567
+          | [1-9][0-9]{0,2}(?:_[0-9]{3}){1,30}+(?!_?[0-9])    # 1_234_567
           | [0-9]{1,100}+(?![0-9])
         )
         (?:\.(?P<decimals>[0-9]{1,100}+))?+
@@ -58,6 +60,9 @@ _NUMBER = re.compile(
     """,
     re.VERBOSE,
 )
+
+
+_SEPARATORS = dict.fromkeys(map(ord, ", '_"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +124,7 @@ def canonical(value: Fraction) -> str:
 
 def _value(match: re.Match[str]) -> Fraction | None:
     """None for a fraction over zero."""
-    whole = (match["whole"] or "0").replace(",", "").replace(" ", "")
+    whole = (match["whole"] or "0").translate(_SEPARATORS)
     decimals = match["decimals"] or match["only_decimals"] or ""
     value = Fraction(int(whole + decimals), 10 ** len(decimals)) if decimals else Fraction(int(whole))
     if match["exponent"]:
