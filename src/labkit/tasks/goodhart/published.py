@@ -65,6 +65,12 @@ class PublishedSummary(_Lenient):
     executes: int
     gaps: int
     does_but_doesnt_know: int
+    gap_rate_conditional: float | None = None
+    """KF among what is understood, rounded as written."""
+    dbdk_rate: float | None = None
+    """DK among right answers, rounded as written."""
+    mean_explanation_length: float | None = None
+    """Characters, rounded as written."""
     gap_ids: tuple[str, ...] | None = None
     dbdk_ids: tuple[str, ...] | None = None
     by_category: dict[str, dict[str, int]] | None = None
@@ -100,7 +106,7 @@ def read_published(path: Path) -> Published:
 
     Raises:
         InputError: it cannot be read, is cut off or of another form, holds an item twice in one run or not in every run,
-            or counts in its summary that are not those of its results; says which.
+            or has counts or rates in its summary that are not those of its results; says which.
     """
     try:
         data = path.read_bytes()
@@ -109,6 +115,7 @@ def read_published(path: Path) -> Published:
     file = _parsed(path, data)
     results = _by_item_and_run(path, file)
     _check_counts(path, file)
+    _check_rates(path, file)
     digest = hashlib.sha256(data).hexdigest()
     items = tuple(dict.fromkeys(item for item, _ in results))
     return Published(path, digest, file.model_id, file.caldera_dir, file.config, items, results)
@@ -186,6 +193,26 @@ def _check_counts(path: Path, file: PublishedFile) -> None:
         if stated is not None and stated != counted:
             raise InputError(
                 f"{path}: the summary and the results disagree: {what} is {stated} there, and {counted} results say so",
+                "get the file again; one of the two was changed",
+            )
+
+
+def _check_rates(path: Path, file: PublishedFile) -> None:
+    """Rounded values must be those of the results at as many decimals as they have."""
+    summary, lengths = file.summary, [result.explanation_length for result in file.results]
+    known = [length for length in lengths if length is not None]
+    mean = sum(known) / len(known) if len(known) == len(lengths) else None
+    for what, stated, exact in (
+        ("gap_rate_conditional", summary.gap_rate_conditional, summary.gaps / max(1, summary.understands)),
+        ("dbdk_rate", summary.dbdk_rate, summary.does_but_doesnt_know / max(1, summary.executes)),
+        ("mean_explanation_length", summary.mean_explanation_length, mean),
+    ):
+        if stated is None or exact is None:
+            continue
+        step = 10.0 ** -len(repr(stated).partition(".")[2])  # a last 0 is not written: 0.38 may stand for 0.380
+        if abs(stated - exact) > 0.5 * step * (1 + 1e-9):
+            raise InputError(
+                f"{path}: the summary and the results disagree: {what} is {stated} there, and the results make it {exact:.6g}",
                 "get the file again; one of the two was changed",
             )
 
