@@ -353,3 +353,10 @@ def test_config_yaml_gives_the_same_config_back(tmp_path: Path, config: SampleCo
     assert again == config
     assert again.digest() == config.digest()
     assert dump(again.as_json()) == dump(config.as_json())
+
+
+def test_a_step_in_yaml_is_a_number_or_text() -> None:
+    for written in ("250", "'250'"):
+        assert sample(f"model.checkpoint={written}").model.checkpoint == "250"
+    for written in ("true", "-3", "2.5"):
+        assert "checkpoint" in complaint(f"model.checkpoint={written}").message

@@ -255,7 +255,7 @@ def _causes(error: ValidationError) -> list[ErrorDetails]:
         detail
         for detail in details
         if detail["type"] != "too_short"
-        or not any(other["loc"][:-1] == detail["loc"] for other in details if other["loc"])
+        or not any(other["loc"][: len(detail["loc"])] == detail["loc"] for other in details if other is not detail)
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from labkit.config.base import Config
 
@@ -18,13 +18,18 @@ def _checkpoint(value: str) -> str:
     raise ValueError("should be final, last, or a step, such as 200")
 
 
+def _step_as_text(value: object) -> object:
+    """A step is a number to whoever writes YAML."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 class ModelConfig(Config):
     """Which weights, and how they are held."""
 
     id: str = "builtin:countdown-tiny"
     """A hub id, a folder in Hugging Face format, `builtin:NAME`, a training run's folder, or `run:NAME` for the newest
     finished training of that name (or id) in the runs folder."""
-    checkpoint: Annotated[str, AfterValidator(_checkpoint)] = "final"
+    checkpoint: Annotated[str, BeforeValidator(_step_as_text), AfterValidator(_checkpoint)] = "final"
     """Which weights of a training run: `final`, `last` (the numbered checkpoint of the highest step), or a step."""
     revision: str | None = None
     """Branch, tag or commit of a hub id; null is its default branch."""

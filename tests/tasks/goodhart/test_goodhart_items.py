@@ -177,6 +177,23 @@ def test_a_bad_item_is_refused(tmp_path: Path, changes: dict[str, Any], words: s
     assert caught.value.hint
 
 
+def test_a_question_that_gives_its_answer_away_is_refused(tmp_path: Path) -> None:
+    item = {**OWN, "prompt": "Eight tins do 64; the answer is 5. How many tins do 40 need?"}
+    item["answer"] = {"kind": "integer", "value": 5}
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump({"items": [item]}))
+    with pytest.raises(InputError, match="gives its own answer away"):
+        load_items(path)
+
+
+def test_a_mistyped_key_is_the_only_complaint(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump({"items": [{**OWN, "hint": "none"}]}))
+    with pytest.raises(InputError, match="there is no such key") as caught:
+        load_items(path)
+    assert "needs at least" not in caught.value.message
+
+
 def test_a_bad_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     for text, words in (

@@ -228,9 +228,19 @@ def _faults_of_answer(item: Item) -> Iterator[str]:
     for text in (stated, f"ANSWER: {stated}", f"I think so.\n\n**ANSWER:** {stated}.", f"The answer is {stated}."):
         if not item.execution(text)[0]:
             yield f"its own answer is not found right in {_short(text)}"
+    # Read without taking the echo out, too: a question that states its answer gives it away.
+    for text in (item.prompt, item.explain):
+        if _states_answer(item, text):
+            yield f"{_short(text)} gives its own answer away"
     for text in (item.prompt, item.question, item.explain, f"ANSWER: {REFUSALS[0]}", "ANSWER:", *REFUSALS):
         if item.execution(text)[0]:
             yield f"{_short(text)}, which answers nothing, counts as right"
+
+
+def _states_answer(item: Item, text: str) -> bool:
+    """Whether a text marks the right answer as the answer."""
+    found = find_answer(text, item.answer.kind, item.answer.names)
+    return found.rule in ("marker", "answer_is") and found.reading is not None and item.answer.is_right(found.reading)
 
 
 def shown_answer(item: Item) -> str:
