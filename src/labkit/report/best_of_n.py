@@ -76,8 +76,6 @@ class _Comparison:
     reranker: str
     base: str
     found: PairedDifference
-    accuracies: tuple[float, float]
-    """Of the base and of the reranker."""
     row: dict[str, Cell]
     """The row of the table that it stands in."""
 
@@ -198,7 +196,7 @@ def _fill(arm: _Arm, rankings: Sequence[Selector]) -> Iterator[_Comparison]:
         if selector.name in arm.values:
             _add_rows(arm, selector)
     arm.notes += [error_note(arm.candidates), *failure_note(arm.candidates), *distinct_note(arm.candidates)]
-    compared = [each for each in (MAJORITY, LIKELIHOOD, *rankings) if each.name in arm.values]
+    compared = [each for each in (FIRST, MAJORITY, LIKELIHOOD, *rankings) if each.name in arm.values]
     for base in BASES:
         for selector in compared:
             if selector.name != base and base in arm.values and len(arm.candidates.counts) >= 2:
@@ -248,7 +246,7 @@ def _compare(arm: _Arm, selector: Selector, base: str) -> _Comparison:
     row |= {f"vs_{base}": found.value, f"vs_{base}_p": found.p_value, f"vs_{base}_mde": found.mde}
     if has_spread(found):
         row |= {f"vs_{base}_low": found.low, f"vs_{base}_high": found.high}
-    return _Comparison(arm.key, name, base, found, (float(theirs.mean()), float(ours.mean())), row)
+    return _Comparison(arm.key, name, base, found, row)
 
 
 def _comparison_notes(arms: Sequence[_Arm], comparisons: Sequence[_Comparison], adjusted: Sequence[float]) -> list[str]:
@@ -256,11 +254,8 @@ def _comparison_notes(arms: Sequence[_Arm], comparisons: Sequence[_Comparison], 
     for arm in arms:
         where = f"{arm.key}, " if len(arms) > 1 else ""
         of_arm = [(each, p_value) for each, p_value in zip(comparisons, adjusted, strict=True) if each.arm == arm.key]
-        for name in dict.fromkeys(each.reranker for each, _ in of_arm):
-            parts = [
-                comparison_note(each.base, each.found, each.accuracies, p_value)
-                for each, p_value in of_arm
-                if each.reranker == name
-            ]
-            notes.append(f"{where}{name} (k = {arm.ks[-1]}) " + "; ".join(parts))
+        names = [each.reranker for each, _ in of_arm]
+        for each, p_value in sorted(of_arm, key=lambda pair: names.index(pair[0].reranker)):
+            said = comparison_note(each.base, each.found, p_value)
+            notes.append(f"{where}{each.reranker} (k = {arm.ks[-1]}): {said}")
     return notes + ([family_note(len(comparisons))] if comparisons else [])

@@ -20,15 +20,12 @@ _TESTS = {
 }
 
 
-def comparison_note(
-    base: str, found: PairedDifference, accuracies: tuple[float, float], adjusted_p: float, alpha: float = ALPHA
-) -> str:
-    """A reranker against a base: which is better, by how much, by which test, and what the prompts could have shown.
+def comparison_note(base: str, found: PairedDifference, adjusted_p: float, alpha: float = ALPHA) -> str:
+    """A reranker against a base: which is better, by how much, and by which test; the rest stands in the columns.
 
     Args:
         base: `random` or `majority`
         found: reranker less base
-        accuracies: of the base and of the reranker
         adjusted_p: by Holm
         alpha: below this the difference is taken for one
     """
@@ -36,16 +33,11 @@ def comparison_note(
     if found.mde is None:
         return f"does as {other} on every one of {found.num_prompts} prompts"
     if adjusted_p > alpha:
-        verdict = f"is no better than {other}, as far as {found.num_prompts} prompts show"
+        verdict = f"no better than {other}, as far as {found.num_prompts} prompts show"
     else:
-        verdict = f"is {'better' if found.value > 0 else 'worse'} than {other}"
-    p_value = f"p {_p_text(found.p_value)} by {_TESTS[found.test]}, {_p_text(adjusted_p).removeprefix('= ')} by Holm"
+        verdict = f"{'better' if found.value > 0 else 'worse'} than {other}"
     interval = f" [{_signed(found.low)}, {_signed(found.high)}]" if has_spread(found) else ""
-    return (
-        f"{verdict}: {accuracies[1]:.3f} against {accuracies[0]:.3f}, difference {_signed(found.value)}{interval}, "
-        f"{p_value}, better on {found.num_better} of {found.num_prompts} prompts and worse on {found.num_worse}; "
-        f"one test alone would find a true difference of {found.mde:.3f} 8 times in 10"
-    )
+    return f"{verdict}: {_signed(found.value)}{interval}, p {_p_text(adjusted_p)} by Holm ({_TESTS[found.test]})"
 
 
 def has_spread(found: PairedDifference) -> bool:

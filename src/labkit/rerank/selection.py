@@ -37,6 +37,8 @@ class Selector:
     """(P, K) expected accuracy"""
     scores: Callable[[Candidates], FloatArray] | None = None
     """(M,) by which it ranks, lower is better and infinity for what comes last; None where it does not rank"""
+    order: Callable[[Candidates], FloatArray] | None = None
+    """(M,) as `scores`, of what chooses by something that is no score, for the test against chance"""
     why_not: Callable[[Candidates], str | None] = lambda _: None
     """Why it cannot choose among these; None where it can"""
 
@@ -58,9 +60,10 @@ class Selector:
         Where scores depend on the text alone, a text that came twice is one thing to choose, not two that agree by
         chance: then the test is of a choice among distinct texts. None where it does not rank, or nobody has a text.
         """
-        if self.scores is None or candidates.failed.all():
+        ranks = self.scores or self.order
+        if ranks is None or candidates.failed.all():
             return None
-        scores = self.scores(candidates)
+        scores = ranks(candidates)
         counts = _best_counts(*_distinct(candidates, scores))
         return ranking_permutation(*counts)
 
@@ -141,7 +144,7 @@ def ranked(name: str, shown: str) -> Selector:
     def why_not(candidates: Candidates) -> str | None:
         return "it has no score for any candidate" if np.isnan(candidates.scores[name]).all() else None
 
-    return Selector(shown, best_by(scores), scores, why_not)
+    return Selector(shown, best_by(scores), scores, why_not=why_not)
 
 
 def _last(scores: FloatArray, candidates: Candidates) -> FloatArray:
@@ -156,6 +159,12 @@ def _unlikelihood(candidates: Candidates) -> FloatArray:
 
 def _any_text(candidates: Candidates) -> FloatArray:
     return _last(np.zeros(len(candidates.correct)), candidates)
+
+
+def _drawn_at(candidates: Candidates) -> FloatArray:
+    """(M,) the place of a candidate among those of its prompt."""
+    places = np.arange(len(candidates.correct)) - np.repeat(candidates.starts, candidates.counts)
+    return _last(places.astype(np.float64), candidates)
 
 
 def _no_likelihood(candidates: Candidates) -> str | None:
@@ -181,7 +190,7 @@ def _no_vote(candidates: Candidates) -> str | None:
 
 
 RANDOM = Selector("random", best_by(_any_text))
-FIRST = Selector("first", _earliest)
+FIRST = Selector("first", _earliest, order=_drawn_at)
 MAJORITY = Selector("majority", majority, why_not=_no_vote)
-LIKELIHOOD = Selector("likelihood", best_by(_unlikelihood), _unlikelihood, _no_likelihood)
+LIKELIHOOD = Selector("likelihood", best_by(_unlikelihood), _unlikelihood, why_not=_no_likelihood)
 ORACLE = Selector("oracle", oracle)
