@@ -360,3 +360,18 @@ def test_a_question_that_names_the_other_part_is_joined_as_it_stands(classifier:
     rows = encoder.encode([Pair("{solution} 1", "2")])
     assert tokenizer.convert_ids_to_tokens(rows[0].token_ids)[0] == "2"
     assert [list(batch) for batch in batches_by_tokens([3, 9, 1, 4, 4], limit=8)] == [[1], [3, 4], [0, 2]]
+
+
+def test_a_reranker_that_fails_everywhere_is_a_failure(tmp_path: Path, labkit: Labkit) -> None:
+    run = record_solutions(tmp_path / "runs", PAIRS, preset="instruct")
+    path = tmp_path / "leaves.py"
+    path.write_text("import sys\n\ndef score(question, solution):\n    sys.exit(0)\n")
+    done = labkit("eval", "--rerank", str(run.path), "--reranker", str(path), "--runs-dir", str(tmp_path / "runs"))
+    assert done.returncode == 1, done.stderr
+    assert "failed on all of" in done.stderr and "SystemExit(0)" in done.stderr
+    good = tmp_path / "good.py"
+    good.write_text("def score(question, solution):\n    return len(solution)\n")
+    for nothing_owed in (False, True):
+        done = labkit("eval", "--rerank", str(run.path), "--reranker", str(good), "--runs-dir", str(tmp_path / "runs"))
+        assert done.returncode == 0, done.stderr
+        assert ("nothing is owed" in done.stderr) is nothing_owed

@@ -36,12 +36,38 @@ def rerank(asked: Asked, *, show: ShowResult) -> None:
     from labkit.cli.progress import SweepProgress
     from labkit.rerank.session import rank_again
 
+    _say_what_owes_nothing(run, rerankers)
     with SweepProgress() as progress:
         warnings = rank_again(run, rerankers, progress.ranked)
     for warning in warnings:
         say(warning)
     show(run, as_json=asked.json)
     say(f"recorded in {run.path}")
+    refuse_no_scores(run, [reranker.name for reranker in rerankers])
+
+
+def _say_what_owes_nothing(run: Run, rerankers: list[Reranker]) -> None:
+    from labkit.cli.console import say
+    from labkit.rerank.session import num_owed
+
+    for name, count in num_owed(run, rerankers).items():
+        if not count:
+            say(f"{name} has scored every rollout already: nothing is owed")
+
+
+def refuse_no_scores(run: Run, names: Sequence[str]) -> None:
+    """Raise CheckFailed where a reranker has no score for any rollout, with the first reason that it gave."""
+    from labkit.errors import CheckFailed
+    from labkit.record.rankings import read_rankings
+
+    for ranking in read_rankings(run):
+        scores = ranking.frame["score"]
+        if ranking.name in names and len(scores) and scores.null_count() == len(scores):
+            reason = next(iter(ranking.frame["error"].drop_nulls()), "it says nothing of why")
+            raise CheckFailed(
+                f"{ranking.name} failed on all of {len(scores)} rollouts, first with: {reason}",
+                f"mend it, then: labkit eval --rerank {run.id} --reranker {ranking.name}",
+            )
 
 
 def _rerankers(run: Run, asked: Asked) -> list[Reranker]:

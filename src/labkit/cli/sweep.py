@@ -74,6 +74,10 @@ def run_rollouts(
             say(warning)
     show(run, as_json=asked.json)
     say(f"recorded in {run.path}")
+    if rerankers:
+        from labkit.cli.rerank import refuse_no_scores
+
+        refuse_no_scores(run, [reranker.name for reranker in rerankers])
 
 
 def print_table(run: Run, *, as_json: bool) -> None:

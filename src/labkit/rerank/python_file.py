@@ -55,7 +55,10 @@ class PythonReranker:
         assert self._batched is not None
         try:
             given = list(self._batched([tuple(candidate) for candidate in batch]))
-        except Exception as error:  # the user's code may raise anything
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # the user's code may raise anything
             return [error] * len(batch)
         if len(given) != len(batch):
             return [ValueError(f"scores() gave {len(given)} numbers for {len(batch)} pairs")] * len(batch)
@@ -65,12 +68,13 @@ class PythonReranker:
         assert self._single is not None
         try:
             return self._single(candidate.question, candidate.solution)
-        except Exception as error:  # the user's code may raise anything, and one odd text must not end a ranking
+        # The user's code may raise anything or ask to end, and one odd text must not end a ranking.
+        except (Exception, SystemExit) as error:
             return error
 
     @staticmethod
     def _judged(position: int, value: Any) -> Judged:
-        if isinstance(value, Exception):
+        if isinstance(value, BaseException):
             return _failed(position, repr(value))
         if isinstance(value, (str, bytes)):  # which float() would read
             return _failed(position, f"{value!r} is no number")
