@@ -27,7 +27,7 @@ TASK = Annotated[
         metavar="TASK", help="world, gsm8k, goodhart, countdown, a Python file, or a JSONL file of prompts."
     ),
 ]
-_ELSEWHERE = ("--task", "--num-rollouts", "--data", "--num-prompts")
+_ELSEWHERE = ("--task", "--num-rollouts", "--data", "--num-prompts", "--model", "--top-p")
 _SHARED = (*TASK_FLAGS, *MODEL_FLAGS, *CHECKPOINT_FLAGS, *GENERATION_FLAGS, *RUN_FLAGS)
 
 FLAGS = [
@@ -39,6 +39,8 @@ FLAGS = [
     Flag("--num-prompts", "task.num_prompts", int, "Prompts, of each evaluation.  [countdown: 128; world: 10000; else all]"),
     Flag("--reranker", "rerankers", str, "Scores rollouts: run:NAME, folder, hub id, Python file; repeatable.", repeatable=True),
     Flag("--rerank", "rerank", str, "Let --reranker score a finished run; loads no other model.  RUN: name, path, or last."),
+    Flag("--model", "model.id", str, "Hub id, folder, run:NAME, or builtin:NAME; needed but for countdown."),
+    Flag("--top-p", "generation.top_p", float, "Nucleus of the draw.  [1.0; gsm8k, goodhart: 0.9]"),
     *(flag for flag in _SHARED if flag.option not in _ELSEWHERE),
 ]  # fmt: skip
 
@@ -46,8 +48,9 @@ HELP = """Evaluate a model on a task, decoding in one way.
 
 `labkit eval world` asks the rows of every evaluation of a world: each task on Atlantis, each on ordinary cities, and
 the mixture of all. All of them are one run, and a question that stands in several is decoded once. `labkit eval gsm8k`
-makes 5 candidates a word problem at temperature 0.7 and top-p 0.9; `labkit eval goodhart` asks each item for its answer and
-for the way to it. --debug is 32 prompts of each.
+makes 5 candidates a word problem at temperature 0.7 and top-p 0.9; `labkit eval goodhart` asks each item 5 times for its
+answer and for the way to it, at 0.3 and 0.9. Another temperature above 0 keeps number and top-p; 0 is one greedy rollout.
+--debug is 32 prompts of each.
 """
 
 DEBUG_PROMPTS = 32

@@ -14,7 +14,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print comma-separated values, numbers in full.")]
 Ks = Annotated[
     list[int] | None,
-    typer.Option("--k", "-k", min=1, help="Show pass@k for this k; repeatable.  [powers of two up to the rollouts]"),
+    typer.Option("--k", "-k", min=1, help="Show pass@k and best_of_n for this k; repeatable.  [powers of two]"),
 ]
 Salvage = Annotated[bool, typer.Option("--salvage", help="Read past damaged lines, and say how many there were.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show a traceback beside an error.")]

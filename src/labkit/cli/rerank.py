@@ -55,7 +55,7 @@ def _say_what_owes_nothing(run: Run, rerankers: list[Reranker]) -> None:
             say(f"{name} has scored every rollout already: nothing is owed")
 
 
-def refuse_no_scores(run: Run, names: Sequence[str]) -> None:
+def refuse_no_scores(run: Run, names: list[str]) -> None:
     """Raise CheckFailed where a reranker has no score for any rollout, with the first reason that it gave."""
     from labkit.errors import CheckFailed
     from labkit.record.rankings import read_rankings

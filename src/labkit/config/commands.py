@@ -115,7 +115,7 @@ class EvalConfig(RolloutConfig):
     command: Literal["eval"] = "eval"
     temperature: Annotated[float, Field(ge=0)] = 0.0
     """0 decodes greedily, the default but for GSM8K (0.7) and Goodhart (0.3), which have 5 rollouts and a
-    `generation.top_p` of 0.9 with it."""
+    `generation.top_p` of 0.9 at any temperature above 0."""
     num_rollouts: Annotated[int, Field(ge=1, lt=2**31)] = 1
     """Rollouts a prompt."""
     rerankers: Annotated[tuple[str, ...], AfterValidator(_distinct)] = ()
@@ -124,9 +124,9 @@ class EvalConfig(RolloutConfig):
 
     @classmethod
     def implied(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Five draws, as GSM8K and Goodhart are usually reported, unless a temperature is given."""
+        """Five draws, as GSM8K and Goodhart are usually reported, unless a temperature of 0 is given."""
         name, implied = _task_name(values), super().implied(values)
-        if name not in _USUAL_TEMPERATURES or "temperature" in values:
+        if name not in _USUAL_TEMPERATURES or values.get("temperature") == 0:
             return implied
         generation = {**implied.get("generation", {}), "top_p": 0.9}
         return {"temperature": _USUAL_TEMPERATURES[name], "num_rollouts": 5, "generation": generation}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
@@ -11,6 +12,7 @@ from labkit.record.run import Run
 from labkit.report.prompt_means import mean_by_prompt
 from labkit.report.table import Cell, Table
 from labkit.rollouts.rescore import Rescoring
+from labkit.tasks.base import Prompt
 
 _COLUMNS = (
     *("run", "arm", "num_prompts", "num_rollouts", "before", "before_low", "before_high"),
@@ -18,6 +20,7 @@ _COLUMNS = (
     *("num_new", "new", "new_low", "new_high"),
 )
 _MOST_EXAMPLES = 5
+_MOST_WORDS = 8
 
 
 def rescored_table(run: Run, found: Rescoring) -> Table:
@@ -27,7 +30,7 @@ def rescored_table(run: Run, found: Rescoring) -> Table:
     notes = [*_what_changed(found), *found.notes]
     if found.num_left_out:
         notes.append(f"{found.num_left_out} prompts of the run have no gold in these data and are left out")
-    notes += [_example(row) for row in _examples(found)]
+    notes += [_example(row, found.prompts) for row in _examples(found)]
     return Table(
         "rescored",
         f"scored again, {run.id}",
@@ -82,11 +85,22 @@ def _examples(found: Rescoring) -> list[dict[str, Any]]:
     return first + wrong[: _MOST_EXAMPLES - len(first)]
 
 
-def _example(row: dict[str, Any]) -> str:
+def _example(row: dict[str, Any], prompts: Mapping[str, Prompt]) -> str:
     words = {True: "right", False: "wrong"}
     before = f"{words[row['correct_before']]} ({row['rule_before']}: {_shown(row['answer_before'])})"
     after = f"{words[row['correct']]} ({row['rule']}: {_shown(row['answer'])})"
-    return f"prompt {row['prompt']}, {row['arm']}, candidate {row['index']}: {before} before, {after} now"
+    return f"{_asked(row['prompt'], prompts)}, {row['arm']}, candidate {row['index']}: {before} before, {after} now"
+
+
+def _asked(name: str, prompts: Mapping[str, Prompt]) -> str:
+    """The first words of a prompt's question and its gold; its id where there are no words."""
+    prompt = prompts.get(name)
+    words = str(prompt.messages[-1]["content"]).split() if prompt is not None and prompt.messages else []
+    if prompt is None or not words:
+        return f"prompt {name}"
+    gold = prompt.gold.get("answer")
+    shown = repr(" ".join(words[:_MOST_WORDS]) + " …" * (len(words) > _MOST_WORDS))
+    return shown + (f" (gold {str(gold)[:40]})" if gold is not None else "")
 
 
 def _shown(answer: str | None) -> str:

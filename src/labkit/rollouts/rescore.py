@@ -41,6 +41,8 @@ class Rescoring:
     it had none."""
     num_left_out: int
     """Prompts of the run that the new golds say nothing of."""
+    prompts: Mapping[str, Prompt]
+    """Those that were graded, by id, with the golds of now."""
     notes: tuple[str, ...]
     """What the task had to say, such as a scorer that failed."""
 
@@ -151,7 +153,7 @@ def _compared(run: Run, grading: _Grading, verdicts: list[Verdict]) -> Rescoring
     before = read_verdicts(run, run.score_hash, salvage=True).frame  # what is damaged is made again
     frame = after.join(before, on=[*KEY, "attempt"], how="left", suffix="_before", maintain_order="left")
     notes = () if grading.task is None else tuple(grading.task.notes)
-    return Rescoring(run.score, grading.score, frame, grading.num_left_out, notes)
+    return Rescoring(run.score, grading.score, frame, grading.num_left_out, grading.prompts, notes)
 
 
 def _write(run: Run, grading: _Grading, found: Rescoring, verdicts: list[Verdict]) -> None:
