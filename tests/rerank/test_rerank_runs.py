@@ -263,7 +263,7 @@ def test_what_a_function_failed_on_is_scored_when_it_is_mended(inside: Labkit, t
     source = "from pathlib import Path\ndef score(q, s):\n    return len(s) + float(Path('weight').read_text())\n"
     (tmp_path / "mine.py").write_text(source)
     done = inside("eval", "--rerank", "last", "--reranker", "mine.py")
-    assert done.returncode == 0 and "gave 12 of 12 rollouts no score" in done.stderr
+    assert done.returncode == 1 and "failed on all of 12 rollouts" in done.stderr
     (tmp_path / "weight").write_text("2.5")
     tried = inside("eval", "--rerank", "last", "--dry-run")
     assert tried.returncode == 0 and "mine.py: 12 rollouts to score" in tried.stderr
