@@ -11,14 +11,19 @@ from typing import Any
 import numpy as np
 import pytest
 from contaminated_runs import evaluate, read_rows, write_rows
+from sweeps import Watcher
 
+from labkit.config.base import Layer, flatten, resolve
+from labkit.config.commands import EvalConfig
 from labkit.errors import InputError
 from labkit.record.compaction import compact
 from labkit.record.run import Run, open_run
 from labkit.report.listing import runs_table
 from labkit.report.overview import report
 from labkit.rollouts.checks import check_run
+from labkit.rollouts.experiment import prepare
 from labkit.rollouts.findings import Finding
+from labkit.rollouts.session import resume, start
 
 Row = dict[str, Any]
 
@@ -142,6 +147,31 @@ def test_prompts_beyond_the_context_are_told_before_decoding(tmp_path: Path) -> 
     assert (failed.severity, failed.count) == ("warning", 3)
     warnings = (run.result() or {})["warnings"]
     assert any("3 of 12 prompts do not fit" in text for text in warnings)
+
+
+def test_data_are_refused_before_the_model_is_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"typo\.jsonl"):
+        evaluate(
+            tmp_path, task__name="gsm8k", task__data=str(tmp_path / "typo.jsonl"), model__id=str(tmp_path / "no-model")
+        )
+
+
+def test_asking_for_more_prompts_than_there_are_and_for_fewer_rollouts_is_told(tmp_path: Path) -> None:
+    data, said = save_questions(tmp_path / "w.jsonl", 2), list[str]()
+    values = {"task.name": "gsm8k", "task.data": str(data), "task.num_prompts": 9, "model.id": "builtin:countdown-tiny"}
+    values |= {
+        "generation.max_new_tokens": 4,
+        "runs_dir": str(tmp_path),
+        "num_rollouts": 5,
+        "task.preset": "plain",
+        "model.device": "cpu",
+    }
+    resolved = resolve(EvalConfig, [Layer("flag", values)])
+    run = start(resolved, prepare(resolved.config, said.append), Watcher())
+    assert "9 prompts were asked for, and the data hold 2 after the offset: these are all" in said
+    again = [Layer(f"run {run.id}", dict(flatten(run.manifest["config"]))), Layer("flag", {"num_rollouts": 3})]
+    resume(run, resolve(EvalConfig, again), said.append, Watcher())
+    assert "the run was asked for 5 rollouts a prompt before: 3 is fewer, and takes none away" in said
 
 
 def test_guesses_are_counted_among_answers(tmp_path: Path) -> None:

@@ -25,6 +25,9 @@ Format = Literal["json", "csv", "markdown", "latex"]
 _GAP = 2
 """Columns of a terminal between two columns of a table."""
 
+_HEAD = 12
+"""Characters of a line of a column's head."""
+
 _MOST_HIDDEN = 8
 """Columns that were left out are named up to so many; the other forms of output have them all."""
 
@@ -98,7 +101,8 @@ def fitting_columns(table: Table, width: int) -> tuple[list[str], list[str]]:
 
 
 def _widths(table: Table, columns: Sequence[str], *, bare: Sequence[str] = ()) -> dict[str, int]:
-    lines = [columns, *table.texts(columns, bare=bare)]
+    heads = [max(_breakable(column).split("\n"), key=len) for column in columns]
+    lines = [heads, *table.texts(columns, bare=bare)]
     return {column: max(map(len, cells)) for column, cells in zip(columns, zip(*lines, strict=True), strict=True)}
 
 
@@ -122,7 +126,7 @@ def drawn(table: Table, width: int) -> Group:
     drawing = Drawing(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
     for column in columns:
         is_text = any(isinstance(row[column], str) for row in table.rows)
-        drawing.add_column(Text(column), justify="left" if is_text else "right", overflow="fold")
+        drawing.add_column(Text(_breakable(column)), justify="left" if is_text else "right", overflow="fold")
     for texts in table.texts(columns, bare=bare):
         drawing.add_row(*map(Text, texts))
     hidden = [column for column in table.folded_columns() if column not in columns]
@@ -130,6 +134,16 @@ def drawn(table: Table, width: int) -> Group:
     left_out = [f"not shown for want of width: {first_few(hidden, _MOST_HIDDEN)}"] if hidden else []
     notes = [Text(f"  {note}", style="dim") for note in table.notes + left_out]
     return Group(Text(table.title, style="bold"), drawing if table.rows else Text("  nothing yet"), *notes)
+
+
+def _breakable(name: str) -> str:
+    """A column's name in lines that end at underscores, as short as its words allow."""
+    lines = [""]
+    for part in re.findall("[^_]*_|[^_]+", name):
+        if lines[-1] and len(lines[-1]) + len(part) > _HEAD:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)
 
 
 def _draw(tables: Sequence[Table]) -> None:

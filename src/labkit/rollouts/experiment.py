@@ -107,6 +107,8 @@ def prepare(
     folder = find_model(config.model, config.runs_dir)
     preset = _preset(config, folder)
     prompts = task.prompts(preset=preset, offset=config.task.offset, num_prompts=config.task.num_prompts)
+    if short := _short_text(config, len(prompts)):
+        say(short)
     joined = _joined(task, known, prompts)
     lineage = folder.lineage()
     doubts = [*(task.doubts(lineage) if isinstance(task, EvaluatedTask) else ()), *_trained_on(folder, task, joined)]
@@ -150,6 +152,15 @@ def _trained_on(folder: ModelFolder, task: Task, prompts: Mapping[str, Prompt]) 
             f"overlap: the model was TRAINED on {num_known:,} of these {len(prompts):,} prompts: what it does there says nothing "
             "of prompts that it has not seen"
         )
+
+
+def _short_text(config: AskedConfig, num_prompts: int) -> str | None:
+    """What to say where the data hold fewer prompts than were asked for; the world's evaluations say so each."""
+    asked = config.task.num_prompts
+    there = num_prompts // 2 if config.task.name == "goodhart" else num_prompts  # counted in items
+    if asked is None or config.task.name == "world" or there >= asked:
+        return None
+    return f"{asked} prompts were asked for, and the data hold {there} after the offset: these are all"
 
 
 def _preset(config: AskedConfig, folder: ModelFolder) -> str | None:

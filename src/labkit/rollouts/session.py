@@ -86,10 +86,24 @@ def resume(
             run.add_prompts([prompt.as_json() for prompt in news])
         before = run.ask()
         ask = before.joined(wanted(before, resolved, experiment))
+        if fewer := _fewer_text(before, resolved):
+            say(fewer)
         if ask != before:
             run.note("asked", ask=ask.as_json())
         Worker(run, experiment, attempt, observer, afterwards).carry_out(ask)
     return run
+
+
+def _fewer_text(before: Ask, resolved: Resolved[AskedT]) -> str | None:
+    """What to say where fewer rollouts are asked for now than before, of which none is taken away."""
+    now, most = resolved.config.num_rollouts, max((count for _, count in before.arms), default=0)
+    if (
+        resolved.origins["num_rollouts"].startswith(RUN_ORIGIN)
+        or resolved.origins["num_rollouts"] == "default"
+        or now >= most
+    ):
+        return None
+    return f"the run was asked for {most} rollouts a prompt before: {now} is fewer, and takes none away"
 
 
 def wanted(before: Ask, resolved: Resolved[AskedT], experiment: Experiment) -> Ask:
