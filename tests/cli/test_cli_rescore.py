@@ -16,6 +16,7 @@ from eval_worlds import save_city_model, save_world
 from goodhart_runs import published, save_published
 from killing import only_run
 from solved_runs import SCORE, question, solved_run
+from tiny_models import save_model
 
 from labkit.record.compaction import compact
 from labkit.record.files import read_json, write_json_atomically
@@ -273,8 +274,8 @@ def score(prompt, text):
 """
 
 
-def test_other_tasks_are_scored_again(inside: Labkit, tiny_folder: Path, tmp_path: Path) -> None:
-    model = ["--model", tiny_folder, "--device", "cpu", "--max-new-tokens", "3"]
+def test_other_tasks_are_scored_again(inside: Labkit, tmp_path: Path) -> None:
+    model = ["--model", save_model(tmp_path / "model", context=512), "--device", "cpu", "--max-new-tokens", "3"]
     (tmp_path / "mine.py").write_text(PYTHON_TASK.replace("LEAST", "-1"))
     (tmp_path / "p.jsonl").write_text('{"prompt": "a", "answer": "b"}\n{"prompt": "c", "answer": "d"}\n')
     for task in ("./mine.py", "./p.jsonl", "countdown", "goodhart"):
