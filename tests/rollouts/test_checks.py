@@ -261,3 +261,9 @@ def test_one_prompt_unlike_the_others_is_no_stretch() -> None:
         assert found is not None
         alarms += abs(found.z) >= ALONE
     assert alarms == 0
+
+
+def test_prompts_whose_rollouts_all_agree_have_nothing_to_compare() -> None:
+    prompts = np.tile(np.arange(48), 8)
+    shares = (1 + np.arange(48) % 13) / 17  # whose means over eight rows lose their last bit
+    assert strangest(shares[prompts], Groups(prompts, None, True)) is None
