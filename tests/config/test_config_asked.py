@@ -59,7 +59,8 @@ def test_what_is_implied_is_said_as_if_it_had_been_given() -> None:
     given = {"temperature": 0.7, "num_rollouts": 5, "generation__top_p": 0.9, "generation__logprobs": True}
     asked = {"model__id": "run:base", "task__name": "gsm8k"}
     assert digest("eval", **asked) == digest("eval", **asked, **given, generation__batch_tokens=131_072)
-    changed = [{"temperature": 0.0}, {"temperature": 0.7}, given | {"generation__logprobs": False}]
+    assert digest("eval", **asked) == digest("eval", **asked, temperature=0.7)
+    changed = [{"temperature": 0.0}, {"temperature": 0.8}, given | {"generation__logprobs": False}]
     assert len({digest("eval", **asked), *(digest("eval", **asked, **other) for other in changed)}) == 4
 
 

@@ -6,6 +6,7 @@ time to the same texts.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import importlib.metadata
 import math
@@ -90,6 +91,10 @@ class TorchEngine:
         try:
             text = str(self.tokenizer.apply_chat_template(turns, tokenize=False))
         except Exception:  # templates are programs of the model's author and raise what they like
+            text = ""
+        if not text:
+            # Jinja's frames and their error hold each other, and through their callers this engine with its model.
+            gc.collect(1)
             return None
         behind = self.tokenizer(text.rpartition(said)[2], add_special_tokens=False)["input_ids"]
         special = set(self.tokenizer.all_special_ids) | set(getattr(self.tokenizer, "added_tokens_decoder", {}))
