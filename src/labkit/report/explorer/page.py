@@ -18,9 +18,10 @@ from pathlib import Path
 from labkit.errors import ConfigError
 from labkit.record.files import write_atomically
 from labkit.record.run import Run
-from labkit.report.explorer.data import Json, page_data
+from labkit.report.explorer.data import page_data
 from labkit.report.explorer.keeping import encoded
 from labkit.report.explorer.reading import read_explored
+from labkit.report.explorer.texts import Json
 
 _SCRIPTS = ("data.js", "text.js", "state.js", "overview.js", "chart.js", "list.js", "matrix.js", "prompt.js", "main.js")
 """Parts of the script, in the order in which they stand in the page."""
