@@ -17,7 +17,7 @@ from labkit.record.frames import SCORED_COLUMNS, scan_scored
 from labkit.record.rescoring import graded_prompts
 from labkit.record.run import Ask, Run, Status
 from labkit.report.counting import ArmCounts, without_repeats
-from labkit.report.naming import config_value
+from labkit.report.naming import config_value, refuse_without_arms
 from labkit.report.pass_at_k import pool_table
 from labkit.report.pool import Part, part_of, pool
 from labkit.report.table import Cell
@@ -163,8 +163,7 @@ def _model_name(manifest: Mapping[str, Any]) -> str:
 def _common_task(runs: Sequence[Run]) -> str:
     """Raise RecordError unless all runs have rollouts of one task."""
     for run in runs:
-        if not run.ask().arms:
-            raise RecordError(f"{run.id}, made by labkit {run.command}, has no rollouts", f"labkit runs show {run.id}")
+        refuse_without_arms(run)
     tasks = [str(config_value(run.manifest, "config.task.name") or "unknown task") for run in runs]
     for run, task in zip(runs, tasks, strict=True):
         if task != tasks[0]:
