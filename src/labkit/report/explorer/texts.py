@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from labkit.report.explorer.keeping import LEAST_CHARS, MOST_TEXTS, chosen, cut, fitting_chars, num_bytes
+from labkit.report.explorer.keeping import CELL, LEAST_CHARS, MOST_TEXTS, chosen, cut, fitting_chars, num_bytes
 from labkit.report.explorer.reading import RUN
 
 _SCRAP_CHARS = 100
@@ -45,7 +45,8 @@ def kept_rollouts(texts: pl.DataFrame, num_prompts: int, num_bytes_left: int) ->
     Args:
         texts: rows of `with_verdicts`, at most `MOST_TEXTS` for each `CELL`, of the first `num_prompts` places
     """
-    most_texts, word_chars = MOST_TEXTS, _WORD_CHARS
+    sizes = texts.group_by(CELL).len()["len"]
+    most_texts, word_chars = min(MOST_TEXTS, max(sizes, default=1)), _WORD_CHARS
     while True:
         data, whole = _kept(chosen(texts, most_texts), num_prompts, word_chars)
         most_chars = fitting_chars(whole, num_bytes_left - num_bytes(data))
