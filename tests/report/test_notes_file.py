@@ -46,6 +46,15 @@ def test_several_blocks_each_with_its_own_text(tmp_path):
     assert notes.replaced({notes.blocks[1]: "two"}).startswith(b"<!-- labkit report -->\n<!--/labkit-->\n")
 
 
+@pytest.mark.parametrize("line", ["<!-- /labkit -->", "  <!-- labkit report last -->", "```", "~~~~ html"])
+@pytest.mark.parametrize("newline", ["\n", "\r"])
+def test_a_text_that_would_end_or_hide_its_block_is_refused(tmp_path, line, newline):
+    notes = read(tmp_path, BEGIN + b"\n" + END + b"\n")
+    with pytest.raises(InputError, match="line 1: a line of its table would end or hide the block"):
+        filled(notes, f"**a**{newline}{line}{newline}b")
+    assert filled(notes, f"**a {line}**").splitlines()[1] == f"**a {line}**".encode()
+
+
 def test_markers_within_fenced_code_or_beside_other_text_are_none(tmp_path):
     fenced = b"```html\n" + BEGIN + b"\n~~~\n" + END + b"\n```\n~~~~\n```\n" + BEGIN + b"\n~~~~\n"
     prose = b"put `" + BEGIN + b"` here\n"

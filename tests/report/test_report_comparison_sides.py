@@ -107,6 +107,29 @@ def test_an_unfinished_run_takes_part_and_is_marked(tmp_path):
     assert any(note.startswith(f"B: {b.id} was interrupted: 5 of 12") for note in table.notes)
 
 
+def test_arms_half_done_on_other_prompts_are_compared_over_those_that_all_have(tmp_path):
+    greedy = {GREEDY: ["+"] * 5}
+    a = record_run(
+        tmp_path, greedy | {WARM: ["++", "--", "+-", "++", ".."], HOT: ["..", "--", "+-", "++", "++"]}, done=False
+    )
+    sides = align([a], [noisy(tmp_path, 5)], intersect=True)
+    assert sides.prompts == ("p1", "p2", "p3")
+    assert [(arm.arm, arm.num_correct.tolist()) for arm in sides.a.arms] == [(WARM, [0, 1, 2]), (HOT, [0, 1, 2])]
+    assert [arm.prompts for side in sides.both for arm in (*side.arms, *side.baselines)] == [sides.prompts] * 4
+    said = f"all 5 prompts yet: {WARM.key} 4, {HOT.key} 4; compared over the 3 prompts that all of them have"
+    assert any(said in note for note in sides.notes)
+
+
+def test_arms_that_share_no_two_prompts_are_refused_with_their_counts(tmp_path):
+    a = record_run(tmp_path, {WARM: ["++", "--", ".."], HOT: ["..", "+-", "++"]}, done=False)
+    counts = f"no arm of side A has rollouts of all 3 prompts yet: {WARM.key} 2, {HOT.key} 2"
+    with pytest.raises(RecordError, match=counts) as refused:
+        align([a], [noisy(tmp_path)])
+    assert "--intersect" in refused.value.hint
+    with pytest.raises(RecordError, match=f"{counts}; prompts that every arm has: 1"):
+        align([a], [noisy(tmp_path)], intersect=True)
+
+
 def test_a_side_without_rollouts_says_how_to_go_on(tmp_path):
     b = new_run(tmp_path, {NOISY: ["++"]}, seed=1, base=BASE, score=SCORE, command="perturb")
     with pytest.raises(RecordError, match="side B has no rollouts") as refused:

@@ -100,8 +100,22 @@ def test_html_needs_no_network(tmp_path):
     assert "distance+trianglearea" in text
 
 
-@pytest.mark.parametrize("name", ["figure.pdf", "figure", "absent/figure.svg"])
+@pytest.mark.parametrize("suffix", [".svg", ".png", ".html"])
+def test_characters_that_no_xml_holds_are_replaced(tmp_path, suffix):
+    bad = "a\x1b[31m\x00\x08\ufffe\ud800b"
+    figure = Figure(f"title {bad}", "k", [(0, "0"), (1, "1")], 1.0, [Series(f"label {bad}", [0, 1], [0.5, 0.5])])
+    bars = Bars("bars", "", "value", 1.0, [BarGroup(bad, [Bar(bad, 0.5, "0.5", Tone("a"))])])
+    path = tmp_path / f"figure{suffix}"
+    save_figures([figure, bars], path)
+    assert path.stat().st_size > 1000
+    if suffix == ".svg":
+        shown = "a\ufffd[31m\ufffd\ufffd\ufffd\ufffdb"
+        assert {f"title {shown}", f"label {shown}", shown} <= set(texts(path))
+
+
+@pytest.mark.parametrize("name", ["figure.pdf", "figure", "absent/figure.svg", "folder.svg"])
 def test_a_file_that_cannot_be_written_is_refused(tmp_path, name):
+    (tmp_path / "folder.svg").mkdir()
     with pytest.raises(ConfigError):
         check_figure_path(tmp_path / name)
 

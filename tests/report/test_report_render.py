@@ -123,6 +123,13 @@ def test_markdown_escapes_bars_and_keeps_notes():
     assert text.splitlines() == ["**demo**", "", "| arm | errors |", "| --- | --- |", r"| a\|b c | – |", "", "- torn"]
 
 
+def test_a_title_and_a_note_of_several_lines_are_one_line_of_markdown():
+    marker = "a\n<!-- /labkit -->\nb"
+    text = render([make_table(columns=["arm"], rows=[{"arm": "x"}], title=marker, notes=[marker])], "markdown")
+    said = "a <!-- /labkit --> b"
+    assert text.splitlines() == [f"**{said}**", "", "| arm |", "| --- |", "| x |", "", f"- {said}"]
+
+
 @pytest.mark.parametrize(
     ("numbers", "texts"),
     [

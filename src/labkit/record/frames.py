@@ -198,6 +198,7 @@ def read_many(
 ) -> Rows:
     """`read_scored` over any number of runs, one below the other, with the column `run` in front.
 
+    For scripts and notebooks (docs/record.md); the reports count without holding rows.
     A rollout that stands in several runs stands here several times; `prompt`, `arm`, `index` and `seed` together tell
     draws apart.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from labkit.errors import LabkitError
+from labkit.errors import LabkitError, RecordError
 from labkit.record.run import Run
 
 _What = TypeVar("_What")
@@ -13,6 +13,12 @@ _Read = TypeVar("_Read")
 
 DAMAGE = (LabkitError, OSError, KeyError, TypeError, ValueError, AttributeError, ArithmeticError)
 """What reading a run raises when people have copied, cut or edited its files; polars' own errors stay in `record`."""
+
+
+def refuse_without_arms(run: Run) -> None:
+    """Raise RecordError where a run never asks a model."""
+    if not run.ask().arms:
+        raise RecordError(f"{run.id}, made by labkit {run.command}, has no rollouts", f"labkit runs show {run.id}")
 
 
 def config_value(manifest: Any, dotted: str) -> Any:

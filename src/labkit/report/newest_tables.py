@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from labkit.record.run import Run
+from labkit.report.comparison.kinds import is_sweep
 from labkit.report.goodhart.kinds import RATES_KIND, is_goodhart_run
 from labkit.report.naming import config_value, unless_damaged
 from labkit.report.table import Cell, Table
@@ -75,7 +76,7 @@ def _unless_damaged(make: _Make, runs: Sequence[Run], kind: str, notes: list[str
 
 def _pass_at_k(runs: Sequence[Run], notes: list[str]) -> _Made | None:
     """Everything that can be merged with the newest run of graded rollouts, or what that run found alone."""
-    sweeps = [run for run in runs if _is_sweep(run)]
+    sweeps = [run for run in runs if is_sweep(run)]
     if not sweeps:
         return None
     first = next((run for run in sweeps if run.result()), sweeps[0])
@@ -103,10 +104,6 @@ def _up_to(most: int, runs: Sequence[Run], notes: list[str]) -> list[Run]:
             chosen.append(run)
             most -= ask.num_rollouts
     return chosen
-
-
-def _is_sweep(run: Run) -> bool:
-    return run.command in ("sample", "perturb", "eval") and not (is_world_run(run) or is_goodhart_run(run))
 
 
 def _as_finished(run: Run) -> Table | None:

@@ -52,7 +52,12 @@ class NotesFile:
 
         Args:
             texts: lines without the last newline
+
+        Raises:
+            InputError: a line of a text would be read as a marker or as fenced code, and the file be refused ever after.
         """
+        for block, text in texts.items():
+            _refuse_marks(self.path, block, text)
         lines = (self.data or b"").splitlines(keepends=True)
         newline = _newline(lines)
         for block in sorted(texts, key=lambda block: -block.first):
@@ -152,6 +157,15 @@ def _arguments(path: Path, what: bytes, line: int) -> str:
 def _refused(path: Path, what: str) -> InputError:
     begin, end = marker_lines("ARGUMENTS")
     return InputError(f"{path}: {what}", f"a table stands between two lines of their own, {begin} and {end}")
+
+
+def _refuse_marks(path: Path, block: Block, text: str) -> None:
+    for line in text.encode(errors="replace").splitlines():
+        if _BEGIN.match(line) or _END.match(line) or _FENCE.match(line):
+            what = (
+                f"{path}, line {block.line}: a line of its table would end or hide the block: {line.decode().strip()!r}"
+            )
+            raise InputError(what, "name the run or the arm that holds this line otherwise; nothing was written")
 
 
 def _as_lines(text: str, newline: bytes, indent: bytes) -> Sequence[bytes]:

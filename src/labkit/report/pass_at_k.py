@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from labkit.errors import ConfigError
 from labkit.record.run import Run
+from labkit.report.comparison.pairs import rate_cells
 from labkit.report.counting import ArmCounts
 from labkit.report.naming import config_value
 from labkit.report.pool import Pool, pool, read_part, refuse_unlike
@@ -71,13 +72,9 @@ def _row(counts: ArmCounts, ks: Sequence[int]) -> dict[str, Cell]:
         "solved": int((counts.num_correct > 0).sum()),
     }
     for k, rate in rates.items():
-        cells |= _rate_cells(f"pass@{k}", rate)
-    cells |= _rate_cells("truncated", Rate(float(truncated.mean()), *wilson_mean(truncated)))
+        cells |= rate_cells(f"pass@{k}", rate)
+    cells |= rate_cells("truncated", Rate(float(truncated.mean()), *wilson_mean(truncated)))
     return cells | {"errors": counts.num_errors, "mean_tokens": counts.mean_tokens}
-
-
-def _rate_cells(name: str, rate: Rate) -> dict[str, Cell]:
-    return {name: rate.value, f"{name}_low": rate.low, f"{name}_high": rate.high}
 
 
 def subject(runs: Sequence[Run]) -> str:

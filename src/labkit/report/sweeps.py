@@ -10,7 +10,7 @@ from labkit.errors import RecordError
 from labkit.record.catalog import find_runs, run_paths
 from labkit.record.run import Run, open_run
 from labkit.report.comparison.kinds import SWEEP_KIND, ComparisonOptions, is_sweep
-from labkit.report.naming import unless_damaged
+from labkit.report.naming import refuse_without_arms, unless_damaged
 from labkit.report.pass_at_k import check_ks, pool_table
 from labkit.report.pool import Part, Pool, pool, read_part, refuse_unlike
 from labkit.report.table import Table
@@ -119,8 +119,7 @@ def refuse_without_rollouts(runs: Sequence[Run]) -> None:
         if is_world_run(run):
             what = f"{run.id} asked for one answer a question: it has no pass@k"
             raise RecordError(what, "labkit report, or labkit plot heatmap")
-        if not _has_rollouts(run):
-            raise RecordError(f"{run.id}, made by labkit {run.command}, has no rollouts", f"labkit runs show {run.id}")
+        refuse_without_arms(run)
 
 
 def _read(run: Run, kinds: Sequence[str], salvage: bool) -> Part:

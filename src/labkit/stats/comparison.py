@@ -27,7 +27,7 @@ class PairedDifference:
     test: str
     """`mcnemar` (both 0 or 1), `sign-flip` (exact), `sign-flip, sampled`, or `choice resampled` (`cross_fitted_best`)."""
     num_better: int
-    """Prompts on which b is above a."""
+    """Prompts on which b is above a; this and `num_worse` are for scripts, who state the discordant counts beside p."""
     num_worse: int
     num_prompts: int
     mde: float | None

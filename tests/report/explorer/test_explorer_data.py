@@ -15,6 +15,7 @@ from recorded_runs import GREEDY, NOISY, WARM, record_run
 
 from labkit.errors import ConfigError, RecordError
 from labkit.record.compaction import compact
+from labkit.record.identity import Arm
 from labkit.record.run import Run
 from labkit.report.explorer.data import MOST_BYTES, page_data
 from labkit.report.explorer.keeping import chosen, cut, distinct_texts, encoded, fitting_chars, num_bytes
@@ -82,7 +83,7 @@ def test_what_is_cut_fits_and_adds_up(texts: list[str], room: int, most: int) ->
     chars = fitting_chars(texts, room, most)
     cuts = [cut(text, chars) for text in texts]
     assert chars <= most
-    assert chars == 0 or num_bytes(cuts) <= room
+    assert chars == 0 or num_bytes(cuts) <= room  # 0 is for the caller, who keeps fewer texts
     for text, each in zip(texts, cuts, strict=True):
         head, tail, left = (each, "", 0) if isinstance(each, str) else each
         assert len(head) + left + len(tail) == len(text)
@@ -258,7 +259,58 @@ def test_a_prompt_without_its_question_is_shown_by_its_id(tmp_path: Path) -> Non
 def test_pairs_of_arms_have_the_exact_test(tmp_path: Path) -> None:
     outcomes = {GREEDY: ["-"] * 6 + ["+"] * 2, WARM: ["+-"] * 6 + ["--"] * 2}
     data = explored(record_run(tmp_path, outcomes))
-    assert data["pairs"] == [[0, 1, 0.2891]]  # 2 (1 + 8 + 28) / 2**8
+    assert data["pairs"] == [[0, 1, 0.2891, 2, 6]]  # 2 (1 + 8 + 28) / 2**8
+
+
+def test_the_test_of_two_arms_is_over_prompts_that_are_not_listed_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("labkit.report.explorer.data.MOST_PROMPTS", 3)
+    outcomes = {GREEDY: ["-"] * 6 + ["+"] * 2, WARM: ["+-"] * 6 + ["--"] * 2}
+    data = explored(record_run(tmp_path, outcomes))
+    assert data["counts"] == [[[1] * 3, [0] * 3], [[2] * 3, [1] * 3]]
+    assert data["pairs"] == [[0, 1, 0.2891, 2, 6]]
+    assert "the test of two arms are over all" in data["left_out"][0]
+
+
+def test_so_many_cells_that_none_has_room_for_a_text_list_fewer_prompts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("labkit.report.explorer.data.MOST_BYTES", 60_000)
+    arms = [Arm("temperature", (number + 1) / 10) for number in range(20)]
+    texts = {arm: [[(f"{arm.key} {place} ".ljust(290, "x"), place == 5)] for place in range(30)] for arm in arms}
+    data = explored(record_texts(tmp_path, texts, [countdown_prompt(number) for number in range(30)]))
+    num_listed = len(data["prompts"])
+    assert num_bytes(data) <= 60_000
+    assert 1 < num_listed < 30
+    assert {len(data["kept"]), *(len(part) for arm in data["counts"] for part in arm)} == {num_listed}
+    assert data["caps"]["chars"] >= 100
+    assert data["num_kept"] == data["num_distinct"] == 20 * num_listed
+    assert f"the first {num_listed} of 30 prompts are listed" in data["left_out"][0]
+    assert [arm["num_prompts"] for arm in data["arms"]] == [30] * 20
+
+
+def test_a_page_that_cannot_hold_one_prompt_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("labkit.report.explorer.data.MOST_BYTES", 2_000)
+    run = record_texts(tmp_path, {WARM: [[("x" * 500, True)]]}, [countdown_prompt(0)])
+    with pytest.raises(RecordError, match=r"the page would be larger than 2,000 bytes"):
+        explored(run)
+
+
+def test_a_model_without_a_verdict_yet_is_named_beside_one_that_has_some(tmp_path: Path) -> None:
+    ready = record_texts(tmp_path, {WARM: [[("a", True)]]}, [countdown_prompt(0)])
+    started = record_texts(tmp_path, {WARM: [[("b", None)]]}, [countdown_prompt(0)], model="other", done=False)
+    for runs in ((ready, started), (started, ready)):
+        data = explored(*runs)
+        assert (data["counts"], data["num_distinct"]) == ([[[1], [1]]], 1)
+        assert data["arms"][0]["group"] == runs.index(ready)
+        assert f"other: {WARM.key} has no rollouts with a verdict yet" in data["notes"]
+
+
+def test_texts_of_prompts_that_are_not_asked_for_are_not_read(tmp_path: Path) -> None:
+    run = record_texts(tmp_path, {WARM: [[("a", True)], [("b", True)]]}, [countdown_prompt(n) for n in range(2)])
+    (group,) = read_explored([run]).groups
+    assert group.rollouts([countdown_prompt(1)["id"]])["text"].to_list() == ["b"]
 
 
 @pytest.mark.parametrize(

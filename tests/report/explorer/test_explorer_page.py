@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 from explored_runs import DESKTOP, PHONE, Chromium, Opened, Said, countdown_prompt, record_texts
-from recorded_runs import GREEDY, NOISY, WARM
+from recorded_runs import GREEDY, NOISY, WARM, record_run
 
 from labkit.record.frames import read_scored
 from labkit.record.identity import Arm
@@ -400,6 +400,7 @@ def test_what_cannot_be_seen_is_shown_and_turns_nothing_around(tmp_path: Path, c
         "a\u200bb\u2028c\rd\x85e\x7ff",
         "שלום",
         "emoji 👩‍👩‍👧 stays",
+        "4\u200d2\u200c \u034fx\u3164",
     ]
     run = record_texts(tmp_path, {WARM: [[(text, False) for text in texts]]}, [countdown_prompt(0)])
     path = tmp_path / "page.html"
@@ -411,6 +412,7 @@ def test_what_cannot_be_seen_is_shown_and_turns_nothing_around(tmp_path: Path, c
     assert shown[texts[1]] == "nul ⟨NUL⟩ esc ⟨ESC⟩[31m bell ⟨BEL⟩"
     assert shown[texts[2]] == "a⟨ZWSP⟩b⟨LS⟩c⟨CR⟩d⟨U+0085⟩e⟨DEL⟩f"
     assert (shown[texts[3]], shown[texts[4]]) == (texts[3], texts[4])
+    assert shown[texts[5]] == "4⟨ZWJ⟩2⟨ZWNJ⟩ ⟨CGJ⟩x⟨U+3164⟩"
     assert "\u202e" not in opened.page.evaluate("document.getElementById('page').textContent")
     style = "element => [getComputedStyle(element).unicodeBidi, getComputedStyle(element).direction]"
     directions = opened.page.locator("#prompt .column.is-a pre").evaluate_all(f"all => all.map({style})")
@@ -529,6 +531,26 @@ def test_an_unfinished_run_is_marked_and_what_is_not_tried_stands_apart(tmp_path
     assert shown == ["0", "1", "0", "0", "2"]
     opened.page.click('[data-category="untried"]')
     assert rows(opened) == [line["id"] for line in prompts[1:]]
+    opened.page.click('[data-category="all"]')
+    for sort in ("b", "difference"):
+        opened.page.select_option("#sort", sort)
+        for _ in range(2):  # what has no rollouts stands last in both directions
+            assert rows(opened) == [line["id"] for line in prompts]
+            opened.page.click("#direction")
+    assert opened.events == []
+
+
+def test_the_test_of_two_arms_counts_prompts_that_are_not_listed(
+    tmp_path: Path, chromium: Chromium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("labkit.report.explorer.data.MOST_PROMPTS", 3)
+    path = tmp_path / "page.html"
+    save_explorer([record_run(tmp_path, {GREEDY: ["-"] * 6 + ["+"] * 2, WARM: ["+-"] * 6 + ["--"] * 2})], path)
+    opened = chromium.open(path)
+    said = "A alone solves {} prompts, B alone {}, of all 8: exact McNemar test, p = 0.289."
+    assert opened.text("#verdict").startswith(said.format(6, 2))
+    opened.page.keyboard.press("x")
+    assert opened.text("#verdict").startswith(said.format(2, 6))
     assert opened.events == []
 
 
@@ -554,11 +576,19 @@ def test_models_are_groups_of_arms_and_many_prompts_come_in_parts(tmp_path: Path
     assert len(rows(opened)) == 400
     opened.page.click("#more")
     assert len(rows(opened)) == 450 and opened.page.locator("#more").is_hidden()
+    opened.page.keyboard.press("x")  # the order is the same, and so is the place in the list
+    assert len(rows(opened)) == 450
+    for _ in range(2):
+        opened.page.click("#direction")
+        assert len(rows(opened)) == 200
+    opened.page.keyboard.press("x")
     opened.page.click("#view-matrix")
     assert opened.texts(".matrix thead tr:first-child th") == ["first", "second"]
     opened.page.locator(".matrix .name").nth(199).click()
     opened.page.keyboard.press("j")
     assert opened.text("#prompt h2").startswith("Prompt 201 ")
+    opened.page.click("#view-list")
+    assert opened.page.locator(".matrix").count() == 0  # no row of it is found in place of the list's
     assert opened.events == []
 
 

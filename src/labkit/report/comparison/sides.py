@@ -81,7 +81,8 @@ def align(runs_a: Sequence[Run], runs_b: Sequence[Run], *, intersect: bool = Fal
 
     Args:
         runs_a, runs_b: at least one each, merged within a side
-        intersect: compare over the prompts that both sides have, where they are not the same
+        intersect: compare over the prompts that both sides have, where they are not the same; and where no arm of a side
+            has all of these yet, over those that every arm of it has
         salvage: read past damaged lines, with a note
 
     Raises:
@@ -97,6 +98,9 @@ def align(runs_a: Sequence[Run], runs_b: Sequence[Run], *, intersect: bool = Fal
         if not pooled.arms:
             raise RecordError(f"side {name} has no rollouts: {_ids(pooled.runs)}", _how_to_go_on(pooled.runs[0]))
     prompts, fallen = _shared_prompts(*pools, intersect=intersect)
+    if intersect:
+        for name, pooled in zip("AB", pools, strict=True):
+            prompts = _had_by_an_arm(name, pooled, prompts, fallen)
     _refuse_other_scorer(runs_a[0], runs_b[0], prompts)
     notes: list[str] = [*_differences(runs_a, runs_b), *fallen]
     a, b = (_side(name, pooled, prompts, notes) for name, pooled in zip("AB", pools, strict=True))
@@ -119,10 +123,31 @@ def _side(name: str, pooled: Pool, prompts: tuple[str, ...], notes: list[str]) -
     swept = [arm for arm in whole if not _is_baseline(arm)]
     baselines = [arm for arm in whole if _is_baseline(arm)]
     if not whole:
-        raise RecordError(f"no arm of side {name} has rollouts of all prompts yet", _how_to_go_on(pooled.runs[0]))
+        hint = f"{_how_to_go_on(pooled.runs[0])}; --intersect compares over the prompts that every arm has"
+        raise RecordError(_lacking(name, pooled.arms, prompts), hint)
     if not swept and all(arm.arm.method == "greedy" for arm in whole):
         notes.append(f"side {name} has greedy decoding alone, one rollout a prompt: only k = 1 can be compared")
     return Side(name, pooled, tuple(swept or baselines), tuple(baselines))
+
+
+def _had_by_an_arm(name: str, pooled: Pool, prompts: tuple[str, ...], notes: list[str]) -> tuple[str, ...]:
+    """The prompts, where an arm of the side has them all; else those that every arm of it has, with a note."""
+    arms = [arm for arm in pooled.arms if not _is_baseline(arm)] or list(pooled.arms)
+    if any(set(prompts) <= {*arm.prompts} for arm in arms):
+        return prompts
+    had = set(prompts).intersection(*(arm.prompts for arm in arms))
+    lacking = _lacking(name, arms, prompts)
+    if len(had) < 2:
+        what = f"{lacking}; prompts that every arm has: {len(had)}"
+        raise RecordError(what, _how_to_go_on(pooled.runs[0]))
+    notes.append(f"{lacking}; compared over the {len(had)} prompts that all of them have")
+    return tuple(prompt for prompt in prompts if prompt in had)
+
+
+def _lacking(name: str, arms: Sequence[ArmCounts], prompts: Sequence[str]) -> str:
+    """How many of the prompts each arm of a side has, none of which has all."""
+    counts = first_few([f"{arm.arm.key} {len({*prompts} & {*arm.prompts})}" for arm in arms])
+    return f"no arm of side {name} has rollouts of all {len(prompts)} prompts yet: {counts}"
 
 
 def _is_baseline(arm: ArmCounts) -> bool:

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from labkit.errors import RecordError
 from labkit.report.explorer.keeping import (
     CELL,
-    LEAST_CHARS,
     MOST_TEXTS,
     chosen,
     cut,
@@ -28,8 +28,9 @@ from labkit.report.explorer.keeping import (
     with_rollouts,
     with_verdicts,
 )
-from labkit.report.explorer.problems import Describer, messages_of
-from labkit.report.explorer.reading import RUN, Explored, Group, RunFacts
+from labkit.report.explorer.problems import Describer, Description, messages_of
+from labkit.report.explorer.reading import Explored, Group, RunFacts
+from labkit.report.explorer.texts import Json, kept_rollouts
 from labkit.report.naming import config_value
 from labkit.report.table import cell_text
 from labkit.stats import mcnemar_exact, wilson
@@ -46,30 +47,9 @@ MOST_PAIRED_ARMS = 64
 _PROMPT_BYTES = 2_500_000
 _SAID_BYTES = 1_000
 """For what is said of what was left out."""
-_WORD_CHARS = 300
 _DIGITS = 5
 
-Json = dict[str, Any]
 Counts = npt.NDArray[np.int64]
-
-
-class _Words:
-    """Texts that repeat, each once."""
-
-    def __init__(self) -> None:
-        self._places: dict[str, int] = {}
-
-    def place(self, text: str | None) -> int | None:
-        """Where a text stands; a long one is cut, and says so."""
-        if text is None:
-            return None
-        if len(text) > _WORD_CHARS:
-            text = f"{text[:_WORD_CHARS]}… ({len(text) - _WORD_CHARS:,} more characters)"
-        return self._places.setdefault(text, len(self._places))
-
-    @property
-    def texts(self) -> list[str]:
-        return list(self._places)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +61,58 @@ class _Places:
     """By the number of the group and the key."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Material:
+    """What a page is made of, before it is known how many of the prompts it can list."""
+
+    explored: Explored
+    prompts: Sequence[tuple[str, Description, Sequence[tuple[str, str]]]]
+    """Id, description and messages of those that may be listed."""
+    counts: Sequence[tuple[Counts, Counts]]
+    """For each arm (P,) rollouts with a verdict and (P,) correct ones, of all prompts, listed or not."""
+    pairs: Sequence[Sequence[float]]
+    found: Sequence[pl.DataFrame]
+    """`distinct_texts` of each group."""
+    texts: pl.DataFrame
+    """Those among them that may be kept."""
+    notes: Sequence[str]
+
+
 def page_data(explored: Explored, *, salvage: bool = False) -> Json:
-    """What the page's script reads, the same for the same runs."""
+    """What the page's script reads, the same for the same runs, in `MOST_BYTES` at most.
+
+    Raises:
+        RecordError: there are so many arms that not one prompt fits; or verdicts are damaged, and `salvage` is off.
+    """
     num_arms = sum(len(group.arms) for group in explored.groups)
-    prompts = explored.prompts[: max(1, min(MOST_PROMPTS, MOST_CELLS // num_arms))]
+    material = _material(explored, max(1, min(MOST_PROMPTS, MOST_CELLS // num_arms)), salvage)
+    num_listed = len(material.prompts)
+    while num_listed:
+        if (data := _fitting(material, num_listed)) is not None:
+            return data | {"left_out": _left_out(num_listed, len(explored.prompts), data)}
+        num_listed //= 2
+    what = f"the page would be larger than {MOST_BYTES:,} bytes with a single prompt, of so many arms: {num_arms:,}"
+    raise RecordError(what, "name fewer runs")
+
+
+def _material(explored: Explored, most_prompts: int, salvage: bool) -> _Material:
+    lines = explored.prompts[:most_prompts]
     keys = [(number, counts.arm.key) for number, group in enumerate(explored.groups) for counts in group.arms]
     places = _Places(
-        {str(line["id"]): place for place, line in enumerate(prompts)}, {key: place for place, key in enumerate(keys)}
+        {str(line["id"]): place for place, line in enumerate(lines)}, {key: place for place, key in enumerate(keys)}
     )
-    counts = [_prompt_counts(group, arm.arm.key, places) for group in explored.groups for arm in group.arms]
-    notes = list(explored.notes)
-    described = _described(explored, prompts, notes)
+    counts = _counts(explored)
+    path = config_value(explored.runs[0].run.manifest, "config.task.data")
+    describer = Describer(explored.task, Path(path) if isinstance(path, str) else None)
+    prompts = [(str(line["id"]), describer.describe(line), messages_of(line)) for line in lines]
+    found, texts = _texts(explored, places, salvage)
+    return _Material(explored, prompts, counts, _pairs(counts), found, texts, [*explored.notes, *describer.notes])
+
+
+def _fitting(material: _Material, num_listed: int) -> Json | None:
+    """The page's data with the first so many prompts; None where it would be too large."""
+    explored = material.explored
+    counts = [(rollouts[:num_listed], correct[:num_listed]) for rollouts, correct in material.counts]
     data: Json = {
         "schema": SCHEMA,
         "title": _title(explored),
@@ -99,17 +120,19 @@ def page_data(explored: Explored, *, salvage: bool = False) -> Json:
         "num_prompts": len(explored.prompts),
         "groups": [group.name for group in explored.groups],
         "runs": [_run_json(facts) for facts in explored.runs],
-        "notes": notes,
+        "notes": material.notes,
         "ks": sorted({k for group in explored.groups for k in group.ks}),
         "arms": [_arm_json(number, group, place) for number, group in enumerate(explored.groups)
                  for place in range(len(group.arms))],
         "counts": [[rollouts.tolist(), correct.tolist()] for rollouts, correct in counts],
         "intervals": _intervals(counts),
-        "pairs": _pairs(counts),
-        "prompts": described,
+        "pairs": material.pairs,
+        "prompts": _described(material.prompts[:num_listed]),
     }  # fmt: skip
-    data |= _rollouts(explored, places, MOST_BYTES - _SAID_BYTES - num_bytes(data), salvage)
-    return data | {"left_out": _left_out(len(prompts), len(explored.prompts), data)}
+    listed = pl.col("place") < num_listed
+    kept = kept_rollouts(material.texts.filter(listed), num_listed, MOST_BYTES - _SAID_BYTES - num_bytes(data))
+    num_distinct = sum(each.filter(listed).height for each in material.found)
+    return None if kept is None else data | kept | {"num_distinct": num_distinct}
 
 
 def _title(explored: Explored) -> str:
@@ -148,15 +171,16 @@ def _arm_json(number: int, group: Group, place: int) -> Json:
     }
 
 
-def _prompt_counts(group: Group, arm: str, places: _Places) -> tuple[Counts, Counts]:
-    """(P,) rollouts with a verdict, and (P,) correct ones, of the prompts of the page."""
-    scored = group.rollouts.filter((pl.col("arm") == arm) & pl.col("correct").is_not_null())
-    by_prompt = scored.group_by("prompt").agg(pl.len(), pl.col("correct").sum())
-    num_rollouts, num_correct = (np.zeros(len(places.prompts), dtype=np.int64) for _ in range(2))
-    for prompt, rollouts, correct in by_prompt.iter_rows():
-        if (place := places.prompts.get(prompt)) is not None:
-            num_rollouts[place], num_correct[place] = rollouts, correct
-    return num_rollouts, num_correct
+def _counts(explored: Explored) -> list[tuple[Counts, Counts]]:
+    """For each arm (P,) rollouts with a verdict and (P,) correct ones of every prompt, in the order of the prompts."""
+    place = {str(line["id"]): number for number, line in enumerate(explored.prompts)}
+    counts = []
+    for arm in (arm for group in explored.groups for arm in group.arms):
+        places = [place[prompt] for prompt in arm.prompts]
+        num_rollouts, num_correct = (np.zeros(len(place), dtype=np.int64) for _ in range(2))
+        num_rollouts[places], num_correct[places] = arm.num_rollouts, arm.num_correct
+        counts.append((num_rollouts, num_correct))
+    return counts
 
 
 def _intervals(counts: Sequence[tuple[Counts, Counts]]) -> list[list[float]]:
@@ -166,7 +190,8 @@ def _intervals(counts: Sequence[tuple[Counts, Counts]]) -> list[list[float]]:
 
 
 def _pairs(counts: Sequence[tuple[Counts, Counts]]) -> list[list[float]]:
-    """[arm, arm, p] of every pair of arms: McNemar's exact test over the prompts that both have rollouts of."""
+    """[arm, arm, p, solved by the first alone, by the second alone] of every pair of arms: McNemar's exact test over the
+    prompts that both have rollouts of, listed or not."""
     if len(counts) > MOST_PAIRED_ARMS:
         return []
     found: list[list[float]] = []
@@ -174,52 +199,32 @@ def _pairs(counts: Sequence[tuple[Counts, Counts]]) -> list[list[float]]:
         both = (n_a > 0) & (n_b > 0)
         only_a = int((both & (c_a > 0) & (c_b == 0)).sum())
         only_b = int((both & (c_b > 0) & (c_a == 0)).sum())
-        found.append([a, b, float(f"{mcnemar_exact(only_a, only_b):.4g}")])
+        found.append([a, b, float(f"{mcnemar_exact(only_a, only_b):.4g}"), only_a, only_b])
     return found
 
 
-def _described(explored: Explored, prompts: Sequence[Mapping[str, Any]], notes: list[str]) -> list[list[Any]]:
+def _described(prompts: Sequence[tuple[str, Description, Sequence[tuple[str, str]]]]) -> list[list[Any]]:
     """[id, headline, reference, facts, messages] of each prompt; long texts are cut where they would fill the page."""
-    path = config_value(explored.runs[0].run.manifest, "config.task.data")
-    describer = Describer(explored.task, Path(path) if isinstance(path, str) else None)
-    descriptions = [describer.describe(line) for line in prompts]
-    turns = [messages_of(line) for line in prompts]
-    texts = [text for messages in turns for _, text in messages]
-    texts += [value for each in descriptions for _, value in each.facts]
+    texts = [text for _, _, messages in prompts for _, text in messages]
+    texts += [value for _, said, _ in prompts for _, value in said.facts]
     most = fitting_chars(texts, _PROMPT_BYTES)
-    notes += describer.notes
     return [
-        [str(line["id"]), said.headline, said.reference, [[name, cut(value, most)] for name, value in said.facts],
+        [name, said.headline, said.reference, [[fact, cut(value, most)] for fact, value in said.facts],
          [[role, cut(text, most)] for role, text in messages]]
-        for line, said, messages in zip(prompts, descriptions, turns, strict=True)
+        for name, said, messages in prompts
     ]  # fmt: skip
 
 
-def _rollouts(explored: Explored, places: _Places, num_bytes_left: int, salvage: bool) -> Json:
-    """The kept rollouts, as many and as long as fit: `texts`, `words`, `kept` and what was left out."""
-    runs = [facts.run for facts in explored.runs]
-    every = [_on_page(group, number, places) for number, group in enumerate(explored.groups)]
+def _texts(explored: Explored, places: _Places, salvage: bool) -> tuple[list[pl.DataFrame], pl.DataFrame]:
+    """The different texts of each group that may be on the page, and the rollouts of those that may be kept."""
+    # A group without a verdict yet has no arms, and nothing on the page.
+    every = [_on_page(group, number, places) for number, group in enumerate(explored.groups) if group.arms]
     found = [distinct_texts(rollouts) for rollouts in every]
     texts = pl.concat(
         with_rollouts(chosen(each, MOST_TEXTS), rollouts) for each, rollouts in zip(found, every, strict=True)
     )
     texts = texts.sort(*CELL, "solves", "rank", descending=[False, False, True, False])
-    texts = with_verdicts(texts, runs, salvage=salvage)
-    most_texts = MOST_TEXTS
-    while True:
-        data, whole = _kept(chosen(texts, most_texts), len(places.prompts))
-        room = num_bytes_left - num_bytes(data)
-        most_chars = fitting_chars(whole, room)
-        if most_chars >= LEAST_CHARS or most_texts == 1:
-            break
-        most_texts //= 2
-    cuts = [cut(text, most_chars) for text in whole]
-    caps = {"texts": most_texts, "chars": most_chars, "num_cut": sum(isinstance(each, tuple) for each in cuts)}
-    sizes = {
-        "num_kept": sum(len(cell[2]) for cells in data["kept"] for cell in cells),
-        "num_distinct": sum(each.height for each in found),
-    }
-    return data | {"texts": cuts, "caps": caps, **sizes}
+    return found, with_verdicts(texts, [facts.run for facts in explored.runs], salvage=salvage)
 
 
 def _left_out(num_prompts: int, num_all: int, data: Json) -> list[str]:
@@ -228,7 +233,8 @@ def _left_out(num_prompts: int, num_all: int, data: Json) -> list[str]:
     said = []
     if num_prompts < num_all:
         said.append(
-            f"the first {num_prompts:,} of {num_all:,} prompts are listed; pass@k and every arm's numbers are over all"
+            f"the first {num_prompts:,} of {num_all:,} prompts are listed, and the categories count those; pass@k, every "
+            "arm's numbers and the test of two arms are over all"
         )
     if data["num_kept"] < data["num_distinct"]:
         said.append(
@@ -243,35 +249,8 @@ def _left_out(num_prompts: int, num_all: int, data: Json) -> list[str]:
 def _on_page(group: Group, number: int, places: _Places) -> pl.DataFrame:
     """The rollouts of a group that are on the page, with the places of prompt and arm."""
     arms = {key: place for (of, key), place in places.arms.items() if of == number}
-    placed = group.rollouts.with_columns(
+    placed = group.rollouts(list(places.prompts)).with_columns(
         place=pl.col("prompt").replace_strict(places.prompts, default=None, return_dtype=pl.Int32),
-        arm_place=pl.col("arm").replace_strict(arms, return_dtype=pl.Int32),
+        arm_place=pl.col("arm").replace_strict(arms, default=None, return_dtype=pl.Int32),
     )
-    return placed.filter(pl.col("place").is_not_null())
-
-
-def _kept(texts: pl.DataFrame, num_prompts: int) -> tuple[Json, list[str]]:
-    """Rollouts by prompt and arm, and their different texts.
-
-    A prompt's `kept` has for each arm with rollouts [arm, number of different texts, rollouts]; a rollout is [text,
-    verdict, rule, answer, finish reason, tokens, index, copies, run, error, value], with null where there is none.
-    """
-    words = _Words()
-    whole: dict[str, int] = {}
-    kept: list[dict[int, list[Any]]] = [{} for _ in range(num_prompts)]
-    for row in texts.iter_rows(named=True):
-        text = row["text"] or None  # an empty one is as good as none
-        cell = kept[row["place"]].setdefault(row["arm_place"], [row["num_right"] + row["num_wrong"], []])
-        values = [
-            None if text is None else whole.setdefault(text, len(whole)),
-            None if row["correct"] is None else int(row["correct"]),
-            *(words.place(row[name]) for name in ("rule", "answer", "finish_reason")),
-            *(row[name] for name in ("num_tokens", "index", "copies", RUN)),
-            words.place(row["error"]),
-            row["value"],
-        ]
-        while values[-1] is None:
-            values.pop()
-        cell[1].append(values)
-    listed = [[[arm, *cell] for arm, cell in sorted(cells.items())] for cells in kept]
-    return {"words": words.texts, "kept": listed}, list(whole)
+    return placed.filter(pl.col("place").is_not_null(), pl.col("arm_place").is_not_null())

@@ -16,8 +16,8 @@ from labkit.errors import RecordError
 from labkit.record.frames import SCORED_COLUMNS, scan_scored
 from labkit.record.rescoring import graded_prompts
 from labkit.record.run import Ask, Run, Status
-from labkit.report.counting import ArmCounts
-from labkit.report.naming import config_value
+from labkit.report.counting import ArmCounts, without_repeats
+from labkit.report.naming import config_value, refuse_without_arms
 from labkit.report.pass_at_k import pool_table
 from labkit.report.pool import Part, part_of, pool
 from labkit.report.table import Cell
@@ -38,12 +38,18 @@ class Group:
 
     name: str
     """The model; where several groups have it, with what tells them apart."""
-    rollouts: pl.DataFrame
-    """One row a rollout: `RUN`, the key, `seed`, `text`, `finish_reason`, `num_tokens`, `error`, `correct`."""
+    parts: Sequence[Part]
     arms: Sequence[ArmCounts]
     rows: Sequence[Mapping[str, Cell]]
     """What `labkit report` says of each arm."""
     ks: Sequence[int]
+
+    def rollouts(self, prompts: Sequence[str]) -> pl.DataFrame:
+        """The rollouts of some prompts, each draw once: `RUN`, the key, `seed`, `text`, `finish_reason`, `num_tokens`,
+        `error`, `correct`; read anew at each use, and no text of another prompt is held."""
+        wanted = pl.col("prompt").is_in(prompts)
+        scans = (replace(part.scan, rows=part.scan.rows.filter(wanted)) for part in self.parts)
+        return without_repeats([scan.read() for scan in scans])
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +163,7 @@ def _model_name(manifest: Mapping[str, Any]) -> str:
 def _common_task(runs: Sequence[Run]) -> str:
     """Raise RecordError unless all runs have rollouts of one task."""
     for run in runs:
-        if not run.ask().arms:
-            raise RecordError(f"{run.id}, made by labkit {run.command}, has no rollouts", f"labkit runs show {run.id}")
+        refuse_without_arms(run)
     tasks = [str(config_value(run.manifest, "config.task.name") or "unknown task") for run in runs]
     for run, task in zip(runs, tasks, strict=True):
         if task != tasks[0]:
@@ -191,11 +196,9 @@ def _group(name: str, parts: Sequence[Part]) -> tuple[Group, list[str]]:
     pooled = pool(parts)
     table = pool_table(pooled)
     ks = [int(column.removeprefix("pass@")) for column in table.columns if column[5:].isdecimal()]
-    there = [counts.arm.key for counts in pooled.arms]
     notes = [*pooled.notes, *(f"{key} has no rollouts with a verdict yet" for key in pooled.without_rollouts)]
     notes += [f"{part.run.id} recorded no texts" for part in parts if not _has_text(part)]
-    rollouts = pooled.rollouts().filter(pl.col("arm").is_in(there))
-    return Group(name, rollouts, pooled.arms, table.rows, ks), notes
+    return Group(name, parts, pooled.arms, table.rows, ks), notes
 
 
 def _has_text(part: Part) -> bool:

@@ -4,7 +4,10 @@ let shown = []; // the prompts that are asked for, in order
 let numShown = 0; // how many of them are on the page
 
 function renderList() {
+  const before = shown;
   shown = chosenPrompts();
+  const isSame = before.length === shown.length && before.every((prompt, place) => prompt === shown[place]);
+  const wanted = isSame ? numShown : 0; // what was asked for with "Show more" stays
   numShown = 0;
   const what = shown.length === PROMPTS.length ? plural(PROMPTS.length, "prompt") : `${count(shown.length)} of ${plural(PROMPTS.length, "prompt")}`;
   byId("count").textContent = shown.length ? what : "No prompt is like this. Esc clears the search, 0 shows every category.";
@@ -15,9 +18,10 @@ function renderList() {
   byId("view-list").setAttribute("aria-pressed", !isMatrix);
   byId("view-matrix").setAttribute("aria-pressed", isMatrix);
   byId("list").replaceChildren();
+  byId("matrix").replaceChildren();
   byId("list-head").replaceChildren(...["", "Prompt", "A", "B", "Arms"].map((label) => make("span", {}, label)));
   if (isMatrix) startMatrix();
-  showMore();
+  do showMore(); while (numShown < wanted);
 }
 
 // Put the next part on the page.

@@ -60,12 +60,15 @@ function renderCategories() {
 }
 
 function renderVerdict(numbers) {
-  const p = pValue(state.a, state.b), a = ARMS[state.a], b = ARMS[state.b];
+  const pair = pairOf(state.a, state.b), p = pair?.p, a = ARMS[state.a], b = ARMS[state.b];
   const words = [];
   if (IS_SINGLE) words.push("There is one arm, and nothing to compare it with.");
   else if (state.a === state.b) words.push("Both are the same arm.");
   else {
-    words.push(`A alone solves ${plural(numbers.a, "prompt")}, B alone ${count(numbers.b)}`);
+    const [onlyA, onlyB] = pair ? [pair.onlyA, pair.onlyB] : [numbers.a, numbers.b];
+    const isPart = PROMPTS.length < DATA.num_prompts;
+    words.push(`A alone solves ${plural(onlyA, "prompt")}, B alone ${count(onlyB)}`);
+    if (isPart) words.push(pair ? `, of all ${count(DATA.num_prompts)}` : `, of the ${count(PROMPTS.length)} listed`);
     words.push(p === undefined ? "." : `: exact McNemar test, p = ${p < 0.001 ? p.toExponential(1) : p.toFixed(3)}`);
     if (p !== undefined) words.push(ARMS.length > 2 ? ", for this pair alone, not corrected for choosing it among others." : ".");
     if (a.num_rollouts !== b.num_rollouts) words.push(` The budgets differ: ${count(a.num_rollouts)} and ${count(b.num_rollouts)} rollouts a prompt.`);

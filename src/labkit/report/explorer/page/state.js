@@ -5,13 +5,14 @@ const CATEGORIES = [
   { key: "b", label: "B only" },
   { key: "neither", label: IS_SINGLE ? "Not solved" : "Neither" },
 ];
+// A prompt without rollouts has no rate, null, and stands last in either direction.
 const SORTS = {
   order: { label: "as asked", value: (prompt) => prompt.index },
-  a: { label: "A's rate", value: (prompt) => cell(state.a, prompt.index)?.rate ?? -1, descending: true },
-  b: { label: "B's rate", value: (prompt) => cell(state.b, prompt.index)?.rate ?? -1, descending: true },
+  a: { label: "A's rate", value: (prompt) => cell(state.a, prompt.index)?.rate ?? null, descending: true },
+  b: { label: "B's rate", value: (prompt) => cell(state.b, prompt.index)?.rate ?? null, descending: true },
   difference: {
     label: "difference, B − A", descending: true,
-    value: (prompt) => (cell(state.b, prompt.index)?.rate ?? 0) - (cell(state.a, prompt.index)?.rate ?? 0),
+    value: ({ index }) => (cell(state.a, index) && cell(state.b, index) ? cell(state.b, index).rate - cell(state.a, index).rate : null),
   },
   arms: { label: "arms that solve it", value: (prompt) => prompt.solvedBy, descending: true },
 };
@@ -88,7 +89,7 @@ function chosenPrompts() {
   const { value, descending } = SORTS[state.sort];
   const sign = Boolean(descending) !== state.reversed ? -1 : 1;
   const keyed = found.map((prompt) => [value(prompt), prompt]);
-  keyed.sort(([x, first], [y, second]) => sign * (x - y) || first.index - second.index);
+  keyed.sort(([x, first], [y, second]) => (x === null) - (y === null) || sign * (x - y) || first.index - second.index);
   return keyed.map(([, prompt]) => prompt);
 }
 
