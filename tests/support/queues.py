@@ -15,7 +15,11 @@ from labkit.record.catalog import run_paths
 from labkit.record.frames import KEY, read_rollouts
 from labkit.record.run import Run, open_run
 
-EVAL = {"command": "eval", "task": {"name": "countdown", "num_prompts": 2}, "generation": {"max_new_tokens": 4}}
+EVAL = {
+    "command": "eval",
+    "task": {"name": "countdown", "num_prompts": 2, "preset": "short"},
+    "generation": {"max_new_tokens": 4},
+}
 TRAINING = {
     "command": "train",
     "architecture": {
