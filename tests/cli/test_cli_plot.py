@@ -259,3 +259,10 @@ def test_without_names_only_runs_with_a_table_of_rates_are_drawn(tmp_path):
     assert "goodhart, tiny" in run("plot", "summary", "hart", "--runs-dir", tmp_path).stdout
     world = record_run(tmp_path, {WARM: ["+-"]}, command="eval", config={"task": {"name": "world"}})
     assert isinstance(run("plot", "summary", world.id, "--runs-dir", tmp_path).exception, RecordError)
+
+
+def test_a_file_of_no_training_is_refused(tmp_path):
+    shown = run("plot", "training", "--runs-dir", tmp_path)
+    assert shown.exit_code == 0 and "there is no training to plot" in shown.stderr
+    refused = run("plot", "training", "--runs-dir", tmp_path, "--out", tmp_path / "y.svg")
+    assert isinstance(refused.exception, ConfigError) and not (tmp_path / "y.svg").exists()

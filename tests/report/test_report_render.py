@@ -123,6 +123,13 @@ def test_markdown_escapes_bars_and_keeps_notes():
     assert text.splitlines() == ["**demo**", "", "| arm | errors |", "| --- | --- |", r"| a\|b c | – |", "", "- torn"]
 
 
+def test_no_text_of_a_table_makes_a_line_of_markdown():
+    table = make_table(columns=["arm", "errors"], rows=[])
+    table.title, table.notes = "a\n<!-- /labkit -->", ["b\r\n# c"]
+    assert render([table], "markdown").splitlines()[0] == "**a <!-- /labkit -->**"
+    assert render([table], "markdown").splitlines()[-1] == "- b # c"
+
+
 @pytest.mark.parametrize(
     ("numbers", "texts"),
     [

@@ -12,31 +12,31 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from labkit.errors import ConfigError, MachineError
+from labkit.errors import MachineError
 from labkit.record.files import write_atomically
 from labkit.report.drawing_bars import bars_chart, stacks_chart, strip_chart
 from labkit.report.drawing_curves import curves_chart, scatter_chart
 from labkit.report.drawing_heatmap import heatmap_chart
 from labkit.report.figures import Bars, Drawable, Figure, Heatmap, Scatter, Stacks, Strip
+from labkit.report.output_path import check_output_path
 
 SUFFIXES = (".svg", ".png", ".html")
 
 _PNG_SCALE = 2.0
 _LESS_THAN = "labkit-less-than-sign"
 """Stands for it on the way through the library, which would undo an escape."""
+_NO_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+"""What XML has no way to write (XML 1.0, section 2.2): the library ends the whole process over one of them."""
 
 
 def check_figure_path(path: Path) -> None:
     """Raise what `save_figures` would, before any work is done.
 
     Raises:
-        ConfigError: the ending is none that can be written, or there is no such folder.
+        ConfigError: the ending is none that can be written, there is no such folder, or it is one itself.
         MachineError: the extra `figures` is not installed.
     """
-    if path.suffix not in SUFFIXES:
-        raise ConfigError(f"a figure cannot be written as {path.name!r}", f"end its name in {', '.join(SUFFIXES)}")
-    if not path.parent.is_dir():
-        raise ConfigError(f"there is no folder {path.parent}", "make it first, or write to another")
+    check_output_path("a figure", path, SUFFIXES)
     _libraries()
 
 
@@ -55,7 +55,7 @@ def save_figures(figures: Sequence[Drawable], path: Path) -> None:
         chart = chart.configure_view(strokeWidth=0).configure(font="sans-serif", background="white", padding=16)
         chart = chart.configure_axis(labelFontSize=12, titleFontSize=12, labelLimit=0, gridColor="#e6e6e6")
         chart = chart.configure_legend(labelFontSize=12, titleFontSize=12, labelLimit=0, symbolLimit=0)
-        specification = json.dumps(chart.to_dict(), sort_keys=True)
+        specification = json.dumps(_writable(chart.to_dict()), sort_keys=True)
     if path.suffix == ".png":
         data = convert.vegalite_to_png(specification, scale=_PNG_SCALE)
     elif path.suffix == ".svg":
@@ -63,6 +63,15 @@ def save_figures(figures: Sequence[Drawable], path: Path) -> None:
     else:
         data = _page(convert, specification).encode()
     write_atomically(path, data)
+
+
+def _writable(value: Any) -> Any:
+    """A specification whose texts can be written as XML."""
+    if isinstance(value, str):
+        return _NO_XML.sub("\ufffd", value)
+    if isinstance(value, dict):
+        return {_writable(name): _writable(each) for name, each in value.items()}
+    return [_writable(each) for each in value] if isinstance(value, list) else value
 
 
 def _page(convert: Any, specification: str) -> str:

@@ -52,7 +52,12 @@ class NotesFile:
 
         Args:
             texts: lines without the last newline
+
+        Raises:
+            InputError: a text has a line that is a marker: the file could not be read again.
         """
+        for text in texts.values():
+            _refuse_markers(self.path, text)
         lines = (self.data or b"").splitlines(keepends=True)
         newline = _newline(lines)
         for block in sorted(texts, key=lambda block: -block.first):
@@ -109,6 +114,13 @@ def with_new_block(notes: NotesFile, arguments: str) -> NotesFile:
 def marker_lines(arguments: str) -> tuple[str, str]:
     """The two lines that hold a table."""
     return f"<!-- {' '.join(['labkit report', arguments]).strip()} -->", "<!-- /labkit -->"
+
+
+def _refuse_markers(path: Path, text: str) -> None:
+    for line in text.encode(errors="replace").splitlines():
+        if _BEGIN.match(line) or _END.match(line):
+            what = f"a table for {path} has a line that would end its block: {line.decode()}"
+            raise InputError(what, "give the run or the column another name")
 
 
 def _blocks(path: Path, data: bytes) -> list[Block]:

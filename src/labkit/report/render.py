@@ -179,8 +179,8 @@ def _markdown(table: Table) -> str:
     lines = [columns, *table.texts(columns)]
     shown = ["| " + " | ".join(_one_line(cell).replace("|", r"\|") for cell in line) + " |" for line in lines]
     shown.insert(1, "|" + " --- |" * len(columns))
-    notes = [f"- {note}" for note in table.notes]
-    return "\n".join([f"**{table.title}**", "", *shown, *(["", *notes] if notes else [])])
+    notes = [f"- {_one_line(note)}" for note in table.notes]
+    return "\n".join([f"**{_one_line(table.title)}**", "", *shown, *(["", *notes] if notes else [])])
 
 
 def _latex(table: Table) -> str:

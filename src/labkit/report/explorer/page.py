@@ -15,12 +15,12 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from labkit.errors import ConfigError
 from labkit.record.files import write_atomically
 from labkit.record.run import Run
 from labkit.report.explorer.data import Json, page_data
 from labkit.report.explorer.keeping import encoded
 from labkit.report.explorer.reading import read_explored
+from labkit.report.output_path import check_output_path
 
 _SCRIPTS = ("data.js", "text.js", "state.js", "overview.js", "chart.js", "list.js", "matrix.js", "prompt.js", "main.js")
 """Parts of the script, in the order in which they stand in the page."""
@@ -29,12 +29,7 @@ _SLOT = re.compile(r"\{\{(\w+)\}\}")
 
 def check_page_path(path: Path) -> None:
     """Raise ConfigError where no page can be written there, before anything is read."""
-    if path.suffix != ".html":
-        raise ConfigError(f"the explorer cannot be written as {path.name!r}", "end its name in .html")
-    if not path.parent.is_dir():
-        raise ConfigError(f"there is no folder {path.parent}", "make it first, or write to another")
-    if path.is_dir():
-        raise ConfigError(f"{path} is a folder", "name a file in it")
+    check_output_path("the explorer", path, [".html"])
 
 
 def save_explorer(runs: Sequence[Run], path: Path, *, intersect: bool = False, salvage: bool = False) -> list[str]:
