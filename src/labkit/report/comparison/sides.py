@@ -95,7 +95,7 @@ def align(runs_a: Sequence[Run], runs_b: Sequence[Run], *, intersect: bool = Fal
     pools = [pool([read_part(run, salvage=salvage) for run in runs]) for runs in (runs_a, runs_b)]
     for name, pooled in zip("AB", pools, strict=True):
         if not pooled.arms:
-            raise RecordError(f"side {name} has no rollouts: {_ids(pooled.runs)}", _how_to_go_on(pooled.runs[0]))
+            raise RecordError(f"side {name} has no rollouts: {_ids(pooled.runs)}", pooled.runs[0].way_to_end)
     prompts, fallen = _shared_prompts(*pools, intersect=intersect)
     _refuse_other_scorer(runs_a[0], runs_b[0], prompts)
     notes: list[str] = [*_differences(runs_a, runs_b), *fallen]
@@ -119,7 +119,7 @@ def _side(name: str, pooled: Pool, prompts: tuple[str, ...], notes: list[str]) -
     swept = [arm for arm in whole if not _is_baseline(arm)]
     baselines = [arm for arm in whole if _is_baseline(arm)]
     if not whole:
-        raise RecordError(f"no arm of side {name} has rollouts of all prompts yet", _how_to_go_on(pooled.runs[0]))
+        raise RecordError(f"no arm of side {name} has rollouts of all prompts yet", pooled.runs[0].way_to_end)
     if not swept and all(arm.arm.method == "greedy" for arm in whole):
         notes.append(f"side {name} has greedy decoding alone, one rollout a prompt: only k = 1 can be compared")
     return Side(name, pooled, tuple(swept or baselines), tuple(baselines))
@@ -228,7 +228,3 @@ def _values(runs: Sequence[Run], key: str) -> str:
 
 def _ids(runs: Sequence[Run]) -> str:
     return first_few([run.id for run in runs])
-
-
-def _how_to_go_on(run: Run) -> str:
-    return f"finish it first: labkit {run.command} --resume {run.path}"
