@@ -81,7 +81,8 @@ def align(runs_a: Sequence[Run], runs_b: Sequence[Run], *, intersect: bool = Fal
 
     Args:
         runs_a, runs_b: at least one each, merged within a side
-        intersect: compare over the prompts that both sides have, where they are not the same
+        intersect: compare over the prompts that both sides have, where they are not the same; and over those that all arms
+            of a side have, where none of its arms has them all
         salvage: read past damaged lines, with a note
 
     Raises:
@@ -97,6 +98,9 @@ def align(runs_a: Sequence[Run], runs_b: Sequence[Run], *, intersect: bool = Fal
         if not pooled.arms:
             raise RecordError(f"side {name} has no rollouts: {_ids(pooled.runs)}", pooled.runs[0].way_to_end)
     prompts, fallen = _shared_prompts(*pools, intersect=intersect)
+    if intersect:
+        prompts, more = _whole_prompts(pools, prompts)
+        fallen += more
     _refuse_other_scorer(runs_a[0], runs_b[0], prompts)
     notes: list[str] = [*_differences(runs_a, runs_b), *fallen]
     a, b = (_side(name, pooled, prompts, notes) for name, pooled in zip("AB", pools, strict=True))
@@ -119,7 +123,12 @@ def _side(name: str, pooled: Pool, prompts: tuple[str, ...], notes: list[str]) -
     swept = [arm for arm in whole if not _is_baseline(arm)]
     baselines = [arm for arm in whole if _is_baseline(arm)]
     if not whole:
-        raise RecordError(f"no arm of side {name} has rollouts of all prompts yet", pooled.runs[0].way_to_end)
+        fullest = max(pooled.arms, key=lambda arm: len(wanted & {*arm.prompts}))
+        raise RecordError(
+            f"no arm of side {name} has rollouts of all {len(prompts)} prompts yet; "
+            f"{fullest.arm.key} has {len(wanted & {*fullest.prompts})}",
+            f"{pooled.runs[0].way_to_end}; or --intersect compares over the prompts that all its arms have",
+        )
     if not swept and all(arm.arm.method == "greedy" for arm in whole):
         notes.append(f"side {name} has greedy decoding alone, one rollout a prompt: only k = 1 can be compared")
     return Side(name, pooled, tuple(swept or baselines), tuple(baselines))
@@ -206,6 +215,24 @@ def _shared_prompts(a: Pool, b: Pool, *, intersect: bool) -> tuple[tuple[str, ..
         hint = f"--intersect compares over the {len(shared)} prompts that both sides have"
         raise RecordError(f"the sides answer different prompts: {counts}", hint)
     return shared, [f"compared over the {len(shared)} prompts that both sides have; left out: {counts}"]
+
+
+def _whole_prompts(pools: Sequence[Pool], prompts: tuple[str, ...]) -> tuple[tuple[str, ...], list[str]]:
+    """The prompts over which each side has a whole arm, and a note where these are fewer."""
+    notes = []
+    for name, pooled in zip("AB", pools, strict=True):
+        arms = [{*arm.prompts} for arm in pooled.arms]
+        if any(arm.issuperset(prompts) for arm in arms):
+            continue
+        kept = tuple(prompt for prompt in prompts if all(prompt in arm for arm in arms))
+        if len(kept) < 2:
+            counts = ", ".join(f"{arm.arm.key} {len(arm.prompts)}" for arm in pooled.arms)
+            raise RecordError(
+                f"the arms of side {name} share {len(kept)} prompts ({counts})", pooled.runs[0].way_to_end
+            )
+        notes.append(f"compared over the {len(kept)} of {len(prompts)} prompts that every arm of {name} has so far")
+        prompts = kept
+    return prompts, notes
 
 
 def _differences(runs_a: Sequence[Run], runs_b: Sequence[Run]) -> Iterator[str]:
