@@ -21,8 +21,10 @@ def stderr_console() -> Console:
 
 
 def say(text: str) -> None:
-    """One line of talk."""
-    print(text, file=sys.stderr, flush=True)
+    """One line of talk, or a few."""
+    from labkit.report.screen_text import clean_lines
+
+    print(clean_lines(text), file=sys.stderr, flush=True)
 
 
 def progress_bar(*columns: ProgressColumn) -> Progress:

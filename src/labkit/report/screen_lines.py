@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from labkit.report.render import fitting_columns
+from labkit.report.screen_text import clean
 from labkit.report.table import Table
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ GAP = 2
 """Columns before each column of a table, and between two parts of a line."""
 STATUS_STYLES = {"running": "cyan", "interrupted": "yellow", "damaged": "red", "failed": "red"}
 _WEEK_DAYS = 6
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 
 
 def table_lines(table: Table, width: int) -> list[Text]:
@@ -61,11 +60,6 @@ def duration_text(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02}"
-
-
-def clean(text: str) -> str:
-    """One line without what would move the cursor or turn the direction of writing."""
-    return _CONTROL.sub(" ", text)
 
 
 def plain_text(text: str, style: str = "") -> Text:
