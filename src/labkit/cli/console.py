@@ -49,10 +49,12 @@ def show_error(error: LabkitError) -> None:
     from rich.panel import Panel
     from rich.text import Text
 
+    from labkit.report.screen_text import clean_lines
+
     console = stderr_console()
-    body = Text(error.message)
+    body = Text(clean_lines(error.message))
     if error.hint:
-        body.append(f"\n→ {error.hint}", style="bold")
+        body.append(clean_lines(f"\n→ {error.hint}"), style="bold")
     if console.is_terminal:
         console.print(Panel(body, title="labkit", title_align="left", border_style="red", expand=False))
     else:  # a box wrapped at a guessed width would break paths that scripts look for
