@@ -259,3 +259,30 @@ def test_without_names_only_runs_with_a_table_of_rates_are_drawn(tmp_path):
     assert "goodhart, tiny" in run("plot", "summary", "hart", "--runs-dir", tmp_path).stdout
     world = record_run(tmp_path, {WARM: ["+-"]}, command="eval", config={"task": {"name": "world"}})
     assert isinstance(run("plot", "summary", world.id, "--runs-dir", tmp_path).exception, RecordError)
+
+
+def test_a_file_of_no_training_is_refused(tmp_path):
+    shown = run("plot", "training", "--runs-dir", tmp_path)
+    assert shown.exit_code == 0 and "there is no training to plot" in shown.stderr
+    refused = run("plot", "training", "--runs-dir", tmp_path, "--out", tmp_path / "y.svg")
+    assert isinstance(refused.exception, ConfigError) and not (tmp_path / "y.svg").exists()
+
+
+def test_arms_of_one_temperature_have_colours_of_their_own(tmp_path):
+    record_run(
+        tmp_path, {HOT: ["++--", "+---"], Arm("temperature", 1.0, top_p=0.9): ["+---", "----"], GREEDY: ["+", "-"]}
+    )
+    run("plot", "pass-at-k", "last", "--runs-dir", tmp_path, "--out", tmp_path / "y.svg")
+    text = (tmp_path / "y.svg").read_text()
+    assert "#fdae61" in text and "#4a0000" in text
+
+
+def test_a_baseline_is_not_drawn_at_a_k_that_nobody_asked_for(tmp_path):
+    calm = Arm("perturbation", 0.0)
+    record_run(tmp_path, SIDE_A, name="hot", slug="hot")
+    record_run(tmp_path, SIDE_B | {calm: ["+-", "--", "--", "--"]}, name="noisy", slug="noisy", command="perturb")
+    for k, is_there in (("4", False), ("2", True)):
+        rates = tables("plot", "comparison", *SIDES, "-k", k, "--runs-dir", tmp_path)[0]
+        curves = {row["curve"] for row in rates["rows"]}
+        assert any(name.startswith(calm.key) for name in curves) == is_there
+        assert any(name.startswith("greedy") for name in curves)

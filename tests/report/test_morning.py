@@ -11,6 +11,7 @@ from recorded_runs import GREEDY, WARM, record_run, record_training
 from labkit.record.files import exclusive_lock
 from labkit.report.morning import NUM_LISTED, look
 from labkit.report.morning_page import LEAST_LINES, MOST_LINES, page
+from labkit.report.overview import report
 from labkit.report.screen_lines import duration_text, when_text
 
 
@@ -56,6 +57,40 @@ def test_what_stopped_says_why_and_what_goes_on_with_it(tmp_path, reason, words)
     assert (found.why, found.done, found.asked) == (words, 2, 8)
     assert found.resume == f"labkit sample --resume {run.id[-6:]}"
     assert look(tmp_path, given_dir=True).stopped[0].resume == f"{found.resume} --runs-dir {tmp_path}"
+
+
+def test_a_run_that_owes_only_rankings_is_ranked(tmp_path):
+    result = {"arms": [], "unranked": ["verifier"]}
+    run = record_run(tmp_path, {GREEDY: ["+"]}, command="eval", result=result)
+    (found,) = look(tmp_path).stopped
+    assert found.resume == f"labkit eval --rerank {run.id[-6:]}"
+    assert pool_note(run) == f"resume with labkit eval --rerank {run.path}"
+
+
+def pool_note(run):
+    (table,) = report([], run.path.parents[1], kinds=["pass_at_k"]).tables
+    (note,) = [note for note in table.notes if "resume with" in note]
+    return note.partition("; ")[2]
+
+
+def test_a_run_of_which_a_part_is_damaged_stands_among_the_damaged_alone(tmp_path):
+    run = record_run(tmp_path, {WARM: ["+-.."]}, done=False)
+    run.note("start", attempt=1, pid=1)
+    lines = run.events_path.read_text().replace('"time"', '"moment"')
+    run.events_path.write_text(lines)
+    with exclusive_lock(run.lock_path, {"pid": 1}):
+        morning = look(tmp_path)
+    assert (morning.newest, morning.at_work, morning.counts) == ([], [], {"damaged": 1})
+
+
+@pytest.mark.parametrize("read", ["failed_items", "run_paths", "headless_paths"])
+def test_a_folder_that_cannot_be_read_is_told_of(tmp_path, monkeypatch, read):
+    def failing(folder):
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    record_run(tmp_path, {GREEDY: ["+"]})
+    monkeypatch.setattr(f"labkit.report.morning.{read}", failing)  # the administrator may read every folder
+    assert look(tmp_path).damaged == [f"{tmp_path} cannot be read: [Errno 13] Permission denied: '{tmp_path}'"]
 
 
 def test_a_command_is_whole_however_narrow_the_terminal(tmp_path):
@@ -120,7 +155,7 @@ def test_damaged_runs_are_lines_and_the_rest_is_shown(tmp_path):
     manifest = json.loads((newer.path / "run.json").read_text())
     (newer.path / "run.json").write_text(json.dumps(manifest | {"schema": 99}))
     morning = look(tmp_path)
-    assert morning.counts["damaged"] >= 2
+    assert morning.counts == {"done": 2, "damaged": 3}
     text = "\n".join(morning.damaged)
     assert broken[0] in text and newer.id[-6:] in text and "schema 99" in text
     (shown,) = morning.tables
@@ -135,8 +170,6 @@ def test_warnings_of_runs_are_shown_once_a_run(tmp_path):
 
 
 def test_the_newest_table_is_that_of_the_report(tmp_path):
-    from labkit.report.overview import report
-
     record_run(tmp_path, {GREEDY: ["-"]}, base={"model": "old"})
     record_run(tmp_path, {GREEDY: ["+", "-"]})
     record_run(tmp_path, {WARM: ["+-+-", "--+-"]}, command="perturb")
@@ -204,6 +237,7 @@ def test_items_that_never_became_runs_are_told_of_until_one_does(tmp_path):
     endings = {
         "0" * 16: head + "loading\nthere is no ./nowhere\n→ give a model\n",
         "1" * 16: head + "there was an error\n→ mend it\n" + head + "loading\nmodel loaded\n",
+        "3" * 16: head + "loading\n" * 9000 + "it is too long\n→ shorten it\n",
         "2" * 16: head + "Traceback (most recent call last):\n  File x\nKeyError: 'a'\n",
     }
     for number, (digest, text) in enumerate(endings.items()):
@@ -213,10 +247,12 @@ def test_items_that_never_became_runs_are_told_of_until_one_does(tmp_path):
     found = look(tmp_path).failed
     assert [(item.item, item.why) for item in found] == [
         ("cfg/a.yaml", "KeyError: 'a'"),
+        ("cfg/a.yaml", "it is too long"),
         ("cfg/a.yaml", "there is no ./nowhere"),
     ]
     assert any("labkit run cfg/a.yaml  KeyError: 'a'" in line for line in text_of(look(tmp_path)))
     record_run(tmp_path, {GREEDY: ["+"]}, command="eval", config_digest="2" * 16)
+    record_run(tmp_path, {GREEDY: ["+"]}, command="eval", config_digest="3" * 16)
     assert [item.why for item in look(tmp_path).failed] == ["there is no ./nowhere"]
 
 

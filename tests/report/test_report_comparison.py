@@ -177,3 +177,22 @@ def test_what_a_comparison_says_in_words(tmp_path):
     assert some.startswith("no evidence of a difference at k = 1 to 4 (at k = 4 it is +0.250 [")
     assert some.endswith("would have been seen 8 times in 10)")
     assert any("limit of tokens" in note and f"{NOISY.key} (B) 6%" in note for note in none.notes)
+
+
+def test_draws_are_shared_only_by_arms_that_runs_of_one_seed_have(tmp_path):
+    # B draws at temperatures with seed 2; its run of seed 1 has the other method alone.
+    a = [record_run(tmp_path, {WARM: ["+-", "-+", "--"]}, seed=1)]
+    b = [
+        record_run(tmp_path, {NOISY: ["+-", "-+", "--"]}, seed=1),
+        record_run(tmp_path, {WARM: ["++", "--", "-+"]}, seed=2),
+    ]
+    (table,) = comparison_tables(a, b, kinds=["union"])
+    assert not any("same seed by the same method" in note for note in table.notes)
+    shared = comparison_tables(a, [record_run(tmp_path, {WARM: ["++", "--", "-+"]}, seed=1)], kinds=["union"])[0]
+    assert any("same seed by the same method" in note for note in shared.notes)
+
+
+def test_a_floor_of_fewer_rollouts_than_solved_is_counted_over_is_told(tmp_path):
+    for last, is_told in (("--", False), ("-?", True)):
+        _, table, *_ = compare(*sweeps(tmp_path, None, {STILL: ["+-", *["--"] * 3], NOISY: ["-+", "--", "--", last]}))
+        assert any("while solved counts all rollouts" in note for note in table.notes) == is_told

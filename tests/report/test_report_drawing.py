@@ -120,6 +120,29 @@ def test_a_file_that_cannot_be_written_is_refused(tmp_path, name):
         check_figure_path(tmp_path / name)
 
 
+def test_a_folder_is_no_figure(tmp_path):
+    folder = tmp_path / "folder.svg"
+    folder.mkdir()
+    with pytest.raises(ConfigError, match="is a folder"):
+        save_figures([CURVES], folder)
+
+
+@pytest.mark.parametrize("suffix", [".svg", ".png", ".html"])
+def test_characters_that_xml_has_not_are_replaced(tmp_path, suffix):
+    # In a process of its own: what it must not do is to abort.
+    path = tmp_path / f"figure{suffix}"
+    code = (
+        "import sys; from pathlib import Path; from labkit.report.drawing import save_figures\n"
+        "from labkit.report.figures import Figure, Series\n"
+        "series = [Series('a\\x1b[31m label', [0, 1], [0.2, 0.4])]\n"
+        "save_figures([Figure('a \\x00 title \\ufffe', 'k', [(0.0, '1')], 0.6, series)], Path(sys.argv[1]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    if suffix == ".svg":
+        assert {"a \ufffd title \ufffd", "a\ufffd[31m label"} <= set(texts(path))
+
+
 def test_without_the_extra_the_machine_cannot(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "vl_convert", None)
     with pytest.raises(MachineError) as refused:

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from labkit.errors import ConfigError
-from labkit.report.render import chosen_format, fitting_columns, print_tables, render
+from labkit.report.render import chosen_format, drawn, fitting_columns, print_tables, render
 from labkit.report.table import Table
 
 LONG = "a-run-with-a-name-that-is-longer-than-any-terminal-" * 4
@@ -166,3 +166,21 @@ def test_two_formats_at_once_are_refused():
     assert chosen_format(json=False) is None
     with pytest.raises(ConfigError, match="--json and --latex exclude each other"):
         chosen_format(json=True, latex=True)
+
+
+def test_nothing_in_a_table_or_a_figure_reaches_the_terminal_as_a_command():
+    from rich.console import Console
+
+    from labkit.report.figures import Figure, Series
+    from labkit.report.terminal import drawing
+
+    bad = "a\x1b[2Jb\u202ec"
+    table = make_table(columns=["arm", "errors"], rows=[{"arm": bad, "errors": None}])
+    table.title, table.notes = bad, [bad]
+    figure = Figure(bad, "k", [(0.0, "1"), (1.0, "2")], 0.6, [Series(bad, [0, 1], [0.2, 0.4])], subtitle=bad)
+    for shown in (drawn(table, 80), drawing(figure, 80)):
+        console = Console(width=80, force_terminal=False, color_system=None)
+        with console.capture() as out:
+            console.print(shown)
+        text = out.get()
+        assert "\x1b" not in text and "\u202e" not in text and "a [2Jb c" in text

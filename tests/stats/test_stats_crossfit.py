@@ -19,8 +19,8 @@ def test_each_half_is_measured_under_what_the_other_half_chose() -> None:
     assert (found.chosen_a, found.chosen_b) == ((0, 1), (0, 0))
     assert found.values_a.tolist() == [0.2, 0.2, 0.0, 0.1]
     assert found.values_b.tolist() == [0.4, 0.1, 0.3, 0.3]
-    # (0.2 - 0.1 + 0.3 + 0.2) / 4; all prompts together would have chosen the second of a and found 0.275 - 0.45.
-    assert found.difference.value == pytest.approx(0.15)
+    # (-0.2 + 0.1 - 0.3 - 0.2) / 4; all prompts together would have chosen the second of a and found 0.45 - 0.275.
+    assert found.difference.value == pytest.approx(-0.15)
     assert found.difference.num_prompts == 4
 
 
@@ -28,7 +28,7 @@ def test_without_a_choice_it_is_the_paired_difference() -> None:
     rng = np.random.default_rng(3)
     a, b = rng.random((2, 30))
     found = cross_fitted_best([a], [b], rng.random(30) < 0.5)
-    assert found.difference == paired_difference(a, b)
+    assert found.difference == paired_difference(b, a)
 
 
 def test_the_first_of_equal_settings_is_chosen() -> None:

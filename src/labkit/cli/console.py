@@ -21,8 +21,10 @@ def stderr_console() -> Console:
 
 
 def say(text: str) -> None:
-    """One line of talk."""
-    print(text, file=sys.stderr, flush=True)
+    """One line of talk, or a few."""
+    from labkit.report.screen_text import clean_lines
+
+    print(clean_lines(text), file=sys.stderr, flush=True)
 
 
 def progress_bar(*columns: ProgressColumn) -> Progress:
@@ -47,10 +49,12 @@ def show_error(error: LabkitError) -> None:
     from rich.panel import Panel
     from rich.text import Text
 
+    from labkit.report.screen_text import clean_lines
+
     console = stderr_console()
-    body = Text(error.message)
+    body = Text(clean_lines(error.message))
     if error.hint:
-        body.append(f"\n→ {error.hint}", style="bold")
+        body.append(clean_lines(f"\n→ {error.hint}"), style="bold")
     if console.is_terminal:
         console.print(Panel(body, title="labkit", title_align="left", border_style="red", expand=False))
     else:  # a box wrapped at a guessed width would break paths that scripts look for

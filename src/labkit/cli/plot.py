@@ -97,15 +97,19 @@ def _training(
     verbose: Verbose = False,
 ) -> None:  # fmt: skip
     from labkit.cli.console import say
+    from labkit.errors import ConfigError
     from labkit.report.overview import training_runs
     from labkit.report.training_figures import training_figures
 
     check_out(out, as_json=as_json)
     found, notes = training_runs(runs or (), runs_dir)
     figures = training_figures(found, metrics or ()) if found else []
-    show(figures, out, width, as_json=as_json)
     if not figures:
-        say(f"there is no training to plot under {runs_dir}" if not found else "nothing was logged yet")
+        nothing = "nothing was logged yet" if found else f"there is no training to plot under {runs_dir}"
+        if out is not None:
+            raise ConfigError(f"{nothing}, so {out} is not written", "labkit runs list shows the runs there are")
+        say(nothing)
+    show(figures, out, width, as_json=as_json)
     for note in notes:
         say(f"note: {note}")
 

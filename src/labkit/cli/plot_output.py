@@ -39,19 +39,26 @@ def check_out(out: Path | None, *, as_json: bool) -> None:
 
 
 def show(figures: Sequence[Drawable], out: Path | None, width: int | None, *, as_json: bool = False) -> None:
-    """Draw figures in the terminal, write them all into one file, or print their numbers."""
+    """Draw figures in the terminal, write them all into one file, or print their numbers.
+
+    Raises:
+        ConfigError: a file is asked for and there is nothing to put into it. MachineError: as `save_figures`.
+    """
     if as_json:
         from labkit.report.figure_tables import figure_table
         from labkit.report.render import to_json
 
         print(to_json([figure_table(figure) for figure in figures]))
-    elif out is not None and figures:
+    elif out is not None:
         from labkit.cli.console import say
+        from labkit.errors import ConfigError
         from labkit.report.drawing import save_figures
 
+        if not figures:
+            raise ConfigError(f"there is nothing to draw, so {out} is not written", "labkit runs list")
         save_figures(figures, out)
         say(f"wrote {out}")
-    elif out is None:
+    else:
         from labkit.report.terminal import print_figure
 
         for number, figure in enumerate(figures):

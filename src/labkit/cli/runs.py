@@ -92,7 +92,7 @@ def _watch(run: RunArgument = "last", runs_dir: RunsDir = DEFAULT_RUNS_DIR, verb
     except KeyboardInterrupt:
         raise typer.Exit(EXIT_INTERRUPTED) from None
     if last.status == "interrupted":
-        say(f"{found.id} is not running; go on with: labkit {found.command} --resume {found.path}")
+        say(f"{found.id} is not running; go on with: {found.way_on}")
 
 
 def _diff(

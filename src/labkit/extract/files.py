@@ -185,7 +185,7 @@ def _resolve(run: Run, checkpoint: str) -> str:
     is_whole = run.manifest["config"].get("checkpoints") == "all" and run.status() == "done"
     if numbered and (wanted == "last" or (wanted == FINAL and is_whole)):
         return numbered[-1]
-    there = ", ".join(names) if names else f"none yet; labkit extract --resume {run.path}"
+    there = ", ".join(names) if names else f"none yet; {run.way_on}"
     raise RecordError(f"{run.id} has no representations of {checkpoint}", f"those it has: {there}")
 
 

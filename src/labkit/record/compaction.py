@@ -23,7 +23,7 @@ def compact(run: Run) -> int:
         RecordError: the run is at work or not done. CheckFailed: what was written does not read back the same.
     """
     if run.status() != "done":
-        raise RecordError(f"{run.path} is not done", f"finish it first: labkit {run.command} --resume {run.path}")
+        raise RecordError(f"{run.path} is not done", run.way_to_end)
     with run.locked("compact"):
         frame = _packed(run)
         # Through memory: polars' own writer reports a full disk as an error without a number.

@@ -102,6 +102,4 @@ def unfinished(run: Run) -> InputError:
             f"{what} is not done: it is still at work",
             "wait for it, or name one of its steps" if run.command == "train" else "wait for it",
         )
-    return InputError(
-        f"{what} is not done: it was interrupted", f"finish it with labkit {run.command} --resume {run.path}"
-    )
+    return InputError(f"{what} is not done: it was interrupted", f"finish it with {run.way_on}")

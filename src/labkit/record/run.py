@@ -22,6 +22,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shlex
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -221,7 +222,19 @@ class Run:
     @property
     def way_on(self) -> str:
         """The command that does what an interrupted run owes."""
-        return f"labkit {self.command} {'--rerank' if self.owes_only_rankings() else '--resume'} {self.path}"
+        return self.way_on_as(str(self.path))
+
+    def way_on_as(self, reference: str) -> str:
+        """`way_on` with the run called by an id or a name in place of its path."""
+        flag = "--rerank" if self.owes_only_rankings() else "--resume"
+        return f"labkit {self.command} {flag} {shlex.quote(reference)}"
+
+    @property
+    def way_to_end(self) -> str:
+        """What to do about a run that is not done: to wait while it is worked on, else the command that goes on."""
+        if is_locked(self.lock_path):
+            return f"wait for {self.id}, which is running"
+        return f"finish it first: {self.way_on}"
 
     def note(self, event: str, **fields: Any) -> None:
         """Append an event."""

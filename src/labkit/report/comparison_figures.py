@@ -15,7 +15,7 @@ from labkit.report.comparison.sides import Sides
 from labkit.report.counting import ArmCounts
 from labkit.report.figures import Bar, BarGroup, Bars, Figure, Series, Strip, StripPart, upper_tenth
 from labkit.report.pass_at_k import subject
-from labkit.report.table import Cell, Table, cell_text
+from labkit.report.table import Cell, Table, cell_text, number
 from labkit.stats import powers_of_two
 
 Row = Mapping[str, Cell]
@@ -35,8 +35,8 @@ def comparison_figures(sides: Sides, ks: Sequence[int]) -> tuple[list[Figure], N
     ticks = [(k, str(k)) for k in ks]
     arms = "; ".join(f"{name} is {_arms_by_k(table.rows, f'arm_{name.lower()}')}" for name, _ in _SIDES)
     curves = [
-        _curve(table.rows, f"pass_{family}", f"{name}: {_who(sides, name)}", number, family)
-        for number, (name, family) in enumerate(_SIDES)
+        _curve(table.rows, f"pass_{family}", f"{name}: {_who(sides, name)}", place, family)
+        for place, (name, family) in enumerate(_SIDES)
     ]
     baselines = _baselines(sides, ks)
     upper = upper_tenth(max(value for series in [*curves, *baselines] for value in [*series.ys, *series.highs]))
@@ -81,11 +81,11 @@ def overlap_bars(sides: Sides, k: int) -> tuple[Bars, Notes]:
     bars = []
     for category, family in zip(CATEGORIES, families, strict=True):
         column = f"share_{category}"
-        ends = _number(row[f"{column}_low"]), _number(row[f"{column}_high"])
+        ends = number(row[f"{column}_low"]), number(row[f"{column}_high"])
         note = f"{row[category]} of {len(sides.prompts)}"
         text = cell_text(row, column)
-        bars.append(Bar(names[category], _number(row[column]), text, Tone(family), *ends, note=note))
-    p, size = _number(row["p"]), len(sides.prompts)
+        bars.append(Bar(names[category], number(row[column]), text, Tone(family), *ends, note=note))
+    p, size = number(row["p"]), len(sides.prompts)
     subtitle = f"{size} prompts; {row['only_a']} against {row['only_b']}: p = {p:.2g} by McNemar's exact test"
     title = f"{table.title}, {_about(sides)}"
     return Bars(title, subtitle, "share of prompts", 1.0, [BarGroup("", bars)], _INTERVALS), _notes(table, sides)
@@ -116,10 +116,10 @@ def powers_of_four(most: int) -> list[int]:
     return sorted({*powers[::2], *powers[-1:]})
 
 
-def _curve(rows: Sequence[Row], name: str, label: str, number: int, family: Family) -> Series:
-    values, lows, highs = ([_number(row[f"{name}{end}"]) for row in rows] for end in ("", "_low", "_high"))
-    ks = [_number(row["k"]) for row in rows]
-    return Series(label, ks, values, number, lows, highs, Tone(family), is_dashed=family == "b")
+def _curve(rows: Sequence[Row], name: str, label: str, place: int, family: Family) -> Series:
+    values, lows, highs = ([number(row[f"{name}{end}"]) for row in rows] for end in ("", "_low", "_high"))
+    ks = [number(row["k"]) for row in rows]
+    return Series(label, ks, values, place, lows, highs, Tone(family), is_dashed=family == "b")
 
 
 def _baselines(sides: Sides, ks: Sequence[int]) -> list[Series]:
@@ -131,15 +131,18 @@ def _baselines(sides: Sides, ks: Sequence[int]) -> list[Series]:
             if arm not in side.arms:
                 key = arm.arm.key, tuple(map(int, arm.num_correct))
                 found.setdefault(key, ([], arm))[0].append(side.name)
-    return [_baseline(arm, " and ".join(names), ks, 2 + number) for number, (names, arm) in enumerate(found.values())]
+    # One without a k that was asked for has nothing to be drawn at; a single rollout is a line whatever the k.
+    shown = [(names, arm) for names, arm in found.values() if arm.least == 1 or arm.least >= min(ks)]
+    return [_baseline(arm, " and ".join(names), ks, 2 + place) for place, (names, arm) in enumerate(shown)]
 
 
-def _baseline(arm: ArmCounts, names: str, ks: Sequence[int], number: int) -> Series:
-    able = [k for k in ks if k <= arm.least] or [1]
+def _baseline(arm: ArmCounts, names: str, ks: Sequence[int], place: int) -> Series:
+    if arm.least == 1:
+        rate, tone = float(values_at(arm, 1).mean()), Tone("greedy")
+        return Series(f"{arm.arm.key} ({names}) {rate:.3f}", (), [rate], place, tone=tone, is_level=True)
+    able = [k for k in ks if k <= arm.least]
     means = [float(values_at(arm, k).mean()) for k in able]
-    if arm.least > 1:
-        return Series(f"{arm.arm.key} ({names})", able, means, number, tone=Tone("neither"))
-    return Series(f"{arm.arm.key} ({names}) {means[0]:.3f}", (), means[:1], number, tone=Tone("greedy"), is_level=True)
+    return Series(f"{arm.arm.key} ({names})", able, means, place, tone=Tone("neither"))
 
 
 def _who(sides: Sides, name: str) -> str:
@@ -160,15 +163,15 @@ def _arms_by_k(rows: Sequence[Row], column: str) -> str:
 def _best_bar(row: Row, name: str, family: Family, *, is_fitted: bool) -> Bar:
     column = f"pass_{family}"
     label = f"{name}, {'cross-fitted' if is_fitted else 'best'}"
-    low, high = _number(row[f"{column}_low"]), _number(row[f"{column}_high"])
+    low, high = number(row[f"{column}_low"]), number(row[f"{column}_high"])
     arm = str(row[f"arm_{family}"])
-    return Bar(label, _number(row[column]), cell_text(row, column), Tone(family), low, high, is_fitted, arm)
+    return Bar(label, number(row[column]), cell_text(row, column), Tone(family), low, high, is_fitted, arm)
 
 
 def _smallest_p(table: Table) -> str:
     """The smallest adjusted p-value, and where."""
-    row = min(table.rows, key=lambda row: _number(row["p_holm"]))
-    return f"smallest p = {_number(row['p_holm']):.2g} at k = {row['k']}, adjusted for {len(table.rows)} values of k"
+    row = min(table.rows, key=lambda row: number(row["p_holm"]))
+    return f"smallest p = {number(row['p_holm']):.2g} at k = {row['k']}, adjusted for {len(table.rows)} values of k"
 
 
 def _notes(table: Table, sides: Sides) -> Notes:
@@ -192,7 +195,3 @@ def _difference_ends(low: float, high: float) -> tuple[float, float]:
         if high <= (5 - below) * step:
             return -below * step, (5 - below) * step
     return -1.0, 1.0
-
-
-def _number(cell: Cell) -> float:
-    return float(cell) if isinstance(cell, (int, float)) else 0.0

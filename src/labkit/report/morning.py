@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from labkit.record.catalog import headless_paths, run_paths
 from labkit.record.run import Run, Status, open_run, status_of
 from labkit.report.failed_items import FailedItem, failed_items
-from labkit.report.listing import run_row
+from labkit.report.listing import num_lines, run_row
 from labkit.report.naming import DAMAGE, damage_text
 from labkit.report.newest_tables import NewestTable, newest_tables
 from labkit.report.table import Cell
@@ -28,6 +28,8 @@ NUM_LISTED = 24
 """Runs that are listed at most, and unfinished ones that are told of at most."""
 _REASONS = {"KeyboardInterrupt": "interrupted by Ctrl-C", "Terminated": "it was told to end"}
 _ID_TAIL = 6
+
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ def look(runs_dir: Path, *, given_dir: bool = False, now: datetime | None = None
         now: the time, for rates; that of the clock unless given
     """
     morning = Morning(runs_dir)
-    paths = sorted(run_paths(runs_dir), key=lambda path: path.name, reverse=True)
+    paths = _tried(morning, lambda: sorted(run_paths(runs_dir), key=lambda path: path.name, reverse=True))
     morning.ids = [path.name for path in paths]
     ending = f" --runs-dir {shlex.quote(str(runs_dir))}" if given_dir else ""
     opened: list[Run] = []
@@ -120,14 +122,25 @@ def look(runs_dir: Path, *, given_dir: bool = False, now: datetime | None = None
         except DAMAGE as error:
             morning.counts["damaged"] += 1
             morning.damaged.append(f"{morning.tag(path.name)}: {damage_text(error).replace(f'{path}/', '')}")
-    morning.damaged += [f"{path.name} holds rows but no run.json" for path in headless_paths(runs_dir)]
-    morning.failed = failed_items(runs_dir)
+    headless = _tried(morning, lambda: list(headless_paths(runs_dir)))
+    morning.damaged += [f"{path.name} holds rows but no run.json" for path in headless]
+    morning.failed = _tried(morning, lambda: failed_items(runs_dir))
     morning.tables = newest_tables(opened[:NUM_OPENED], morning.damaged, ending)
     return morning
 
 
+def _tried(morning: Morning, read: Callable[[], list[_Found]]) -> list[_Found]:
+    """What is found under the folder; nothing where it cannot be read, which is told of once."""
+    try:
+        return read()
+    except OSError as error:
+        if (line := f"{morning.runs_dir} cannot be read: {error}") not in morning.damaged:
+            morning.damaged.append(line)
+        return []
+
+
 def _add(morning: Morning, run: Run, status: Status, ending: str, now: datetime) -> None:
-    """Put a run where it belongs."""
+    """Put a run where it belongs, or nowhere where something of it cannot be read."""
     result = run.result() or {}
     warnings = [" ".join(str(text).split()) for text in result.get("warnings", ())]
     is_listed = len(morning.newest) < NUM_LISTED
@@ -135,13 +148,14 @@ def _add(morning: Morning, run: Run, status: Status, ending: str, now: datetime)
     if not (is_listed or is_told or warnings):
         return
     row, tag = run_row(run) if is_listed or is_told else {}, morning.tag(run.id)
-    if is_listed:
-        morning.newest.append({**row, "run": tag, "took_s": _took_s(run, result)})
+    listed = [{**row, "run": tag, "took_s": _took_s(run, result)}] if is_listed else []
     if is_told and status == "running":
-        morning.at_work.append(AtWork(run, tag, *_progress(row), _rate(run, row, now), now.timestamp() - _written(run)))
+        idle_s = now.timestamp() - _written(run)
+        morning.at_work.append(AtWork(run, tag, *_progress(row), _rate(run, row, now), idle_s))
     elif is_told:
-        resume = f"labkit {run.command} --resume {tag}{ending}"
+        resume = run.way_on_as(tag) + ending
         morning.stopped.append(Stopped(run, *_progress(row), _why(run), resume))
+    morning.newest += listed
     if warnings:
         more = f" (and {len(warnings) - 1} more)" if len(warnings) > 1 else ""
         morning.warnings.append(f"{tag}{more}: {warnings[0]}")
@@ -177,7 +191,7 @@ def _rate(run: Run, row: dict[str, Cell], now: datetime) -> float | None:
     elif run.command in ("train", "extract"):  # how many were there before nobody has written down
         return None
     else:
-        made = sum(path.read_bytes().count(b"\n") for path in run.rows_dir.glob(f"{attempt:04d}-*.jsonl"))
+        made = sum(num_lines(path) for path in run.rows_dir.glob(f"{attempt:04d}-*.jsonl"))
     elapsed_s = (now - datetime.fromisoformat(starts[-1]["time"])).total_seconds()
     return made / elapsed_s if made and elapsed_s > 0 else None
 

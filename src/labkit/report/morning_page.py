@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from labkit.report.morning import COLUMNS, AtWork, Morning, Stopped
 from labkit.report.newest_tables import NewestTable
-from labkit.report.screen_lines import GAP, STATUS_STYLES, clean, duration_text, plain_text, table_lines, when_text
+from labkit.report.screen_lines import GAP, STATUS_STYLES, duration_text, plain_text, table_lines, when_text
+from labkit.report.screen_text import clean
 from labkit.report.table import Cell, Table
 
 if TYPE_CHECKING:

@@ -195,7 +195,7 @@ def unfinished_note(part: Part) -> str:
     count = f"{part.num_rows} of {part.ask.num_rollouts} rollouts"
     if part.status == "running":
         return f"{part.run.id} is running: {count}"
-    return f"{part.run.id} was interrupted: {count}; resume with labkit {part.run.command} --resume {part.run.path}"
+    return f"{part.run.id} was interrupted: {count}; resume with {part.run.way_on}"
 
 
 def _engine_text(run: Run) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from labkit.errors import ConfigError
 from labkit.report.naming import first_few
+from labkit.report.screen_text import clean, clean_lines
 from labkit.report.table import Cell, Table
 
 if TYPE_CHECKING:
@@ -126,14 +127,16 @@ def drawn(table: Table, width: int) -> Group:
     drawing = Drawing(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
     for column in columns:
         is_text = any(isinstance(row[column], str) for row in table.rows)
-        drawing.add_column(Text(_breakable(column)), justify="left" if is_text else "right", overflow="fold")
+        drawing.add_column(
+            Text(clean_lines(_breakable(column))), justify="left" if is_text else "right", overflow="fold"
+        )
     for texts in table.texts(columns, bare=bare):
-        drawing.add_row(*map(Text, texts))
+        drawing.add_row(*(Text(clean(text)) for text in texts))
     hidden = [column for column in table.folded_columns() if column not in columns]
     hidden += [f"the interval of {column}" for column in bare]
     left_out = [f"not shown for want of width: {first_few(hidden, _MOST_HIDDEN)}"] if hidden else []
-    notes = [Text(f"  {note}", style="dim") for note in table.notes + left_out]
-    return Group(Text(table.title, style="bold"), drawing if table.rows else Text("  nothing yet"), *notes)
+    notes = [Text(f"  {clean(note)}", style="dim") for note in table.notes + left_out]
+    return Group(Text(clean(table.title), style="bold"), drawing if table.rows else Text("  nothing yet"), *notes)
 
 
 def _breakable(name: str) -> str:

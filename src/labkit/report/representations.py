@@ -229,7 +229,7 @@ def _these(ids: Sequence[str], num_runs: int) -> str:
 def _unfinished(run: Run) -> str:
     if run.status() == "running":
         return f"{run.id} is running"
-    return f"{run.id} was interrupted; go on with labkit extract --resume {run.path}"
+    return f"{run.id} was interrupted; go on with {run.way_on}"
 
 
 def _refuse_other_command(run: Run) -> None:

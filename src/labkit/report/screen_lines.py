@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from labkit.report.render import fitting_columns
+from labkit.report.screen_text import clean
 from labkit.report.table import Table
 
 if TYPE_CHECKING:
@@ -61,11 +61,6 @@ def duration_text(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02}"
-
-
-def clean(text: str) -> str:
-    """One line without what would move the cursor or turn the direction of writing."""
-    return _CONTROL.sub(" ", text)
 
 
 def plain_text(text: str, style: str = "") -> Text:

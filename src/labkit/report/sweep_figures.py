@@ -17,7 +17,7 @@ from labkit.report.counting import ArmCounts
 from labkit.report.figures import Bar, BarGroup, Bars, Figure, Point, Scatter, Series, Stacks, upper_tenth
 from labkit.report.pass_at_k import subject
 from labkit.report.pool import Pool
-from labkit.report.table import Cell, Table, cell_text
+from labkit.report.table import Cell, Table, cell_text, number
 from labkit.stats import wilson, wilson_mean
 
 Row = Mapping[str, Cell]
@@ -63,11 +63,11 @@ def _pass_at_k_figure(
     table: Table, ks: Sequence[int], curves: Sequence[Row], levels: Sequence[Row], title: str
 ) -> Figure:  # fmt: skip
     """Curves of some rows of a table, with numbers, colours and an axis that are the same for all of its figures."""
-    tones = _tones([(str(row["method"]), row["value"]) for row in table.rows])
+    tones = _tones(_named(table.rows))
     values = [value for row in table.rows for k in ks if isinstance(value := row[f"pass@{k}"], float)]
     series = [
-        _curve(row, ks, number, tones[str(row["method"]), row["value"]])
-        for number, row in enumerate(table.rows)
+        _curve(row, ks, place, tones[str(row["arm"])])
+        for place, row in enumerate(table.rows)
         if row in curves or row in levels
     ]
     return Figure(
@@ -84,13 +84,10 @@ def summary_bars(table: Table) -> Bars:
     """
     ks = shown_ks(table)
     chosen = list(dict.fromkeys([ks[0], ks[len(ks) // 2], ks[-1]]))
-    tones = _tones([(str(row["method"]), row["value"]) for row in table.rows])
+    tones = _tones(_named(table.rows))
 
     def bars(name: str, cells: Sequence[Row]) -> BarGroup:
-        found = [
-            _bar(row, cell, name, tones[str(row["method"]), row["value"]])
-            for row, cell in zip(table.rows, cells, strict=True)
-        ]
+        found = [_bar(row, cell, name, tones[str(row["arm"])]) for row, cell in zip(table.rows, cells, strict=True)]
         return BarGroup(name, found)
 
     groups = [bars(f"pass@{k}", table.rows) for k in chosen]
@@ -131,8 +128,8 @@ def coverage_depth(pooled: Pool) -> Scatter:
     if not arms:
         what = "every arm has one rollout a prompt: among those it solves its share correct is 1"
         raise ConfigError(what, "--num-rollouts, with --resume RUN too, makes more")
-    tones = _tones([(arm.arm.method, arm.arm.value) for arm in arms])
-    points = [point for arm in arms if (point := _coverage_point(arm, tones[arm.arm.method, arm.arm.value]))]
+    tones = _tones([(arm.arm.key, arm.arm.method, arm.arm.value) for arm in arms])
+    points = [point for arm in arms if (point := _coverage_point(arm, tones[arm.arm.key]))]
     if not points:
         raise ConfigError("no arm has solved a prompt, so none has a share correct among those", "labkit report")
     methods = {arm.arm.key: arm.arm.method for arm in arms}
@@ -141,7 +138,7 @@ def coverage_depth(pooled: Pool) -> Scatter:
         (
             _SETTINGS.get(kind, kind),
             Tone(_FAMILIES.get(kind, "greedy"), 0.5),
-            [number for number, point in enumerate(points) if methods[point.label] == kind],
+            [place for place, point in enumerate(points) if methods[point.label] == kind],
         )
         for kind in kinds
     ]
@@ -163,15 +160,15 @@ def shown_ks(table: Table) -> list[int]:
     return [int(found[1]) for column in table.columns if (found := re.fullmatch(r"pass@(\d+)", column))]
 
 
-def _curve(row: Row, ks: Sequence[int], number: int, tone: Tone) -> Series:
+def _curve(row: Row, ks: Sequence[int], place: int, tone: Tone) -> Series:
     points = [k for k in ks if isinstance(row[f"pass@{k}"], float)]
-    values, lows, highs = ([_number(row[f"pass@{k}{end}"]) for k in points] for end in ("", "_low", "_high"))
+    values, lows, highs = ([number(row[f"pass@{k}{end}"]) for k in points] for end in ("", "_low", "_high"))
     is_level = _num_rollouts(row) == 1
-    return Series(str(row["arm"]), points, values, number, lows, highs, tone, is_level=is_level)
+    return Series(str(row["arm"]), points, values, place, lows, highs, tone, is_level=is_level)
 
 
 def _pass_at_k_subtitle(rows: Sequence[Row], levels: Sequence[Row]) -> str:
-    arms = ", ".join(f"{row['arm']} {_number(row['pass@1']):.3f}" for row in levels)
+    arms = ", ".join(f"{row['arm']} {number(row['pass@1']):.3f}" for row in levels)
     return _counts_text(rows) + (f"; level line: {arms}" if levels else "")
 
 
@@ -179,12 +176,12 @@ def _bar(row: Row, cells: Row, name: str, tone: Tone) -> Bar:
     value = cells[name]
     if not isinstance(value, float):
         return Bar(str(row["arm"]), None, f"– (has {row['num_rollouts']})", tone)
-    low, high = _number(cells[f"{name}_low"]), _number(cells[f"{name}_high"])
+    low, high = number(cells[f"{name}_low"]), number(cells[f"{name}_high"])
     return Bar(str(row["arm"]), value, cell_text(cells, name), tone, low, high)
 
 
 def _share_solved(row: Row) -> dict[str, Cell]:
-    solved, size = int(_number(row["solved"])), int(_number(row["num_prompts"]))
+    solved, size = int(number(row["solved"])), int(number(row["num_prompts"]))
     low, high = wilson(solved, size)
     return {"share solved": solved / size, "share solved_low": low, "share solved_high": high}
 
@@ -206,18 +203,27 @@ def _coverage_point(arm: ArmCounts, tone: Tone) -> Point | None:
     return Point(arm.arm.key, name, float(np.mean(solved)), float(shares.mean()), ends, wilson_mean(shares), tone)
 
 
-def _tones(arms: Sequence[tuple[str, Cell]]) -> dict[tuple[str, Cell], Tone]:
-    """The colour of each method and value: values of a method in order along its colours."""
-    found = {}
-    for method, value in arms:
-        values = sorted({_number(other) for kind, other in arms if kind == method})
-        place = values.index(_number(value)) / max(len(values) - 1, 1) if len(values) > 1 else 0.5
-        found[method, value] = Tone(_FAMILIES.get(method, "greedy"), place)
+def _named(rows: Sequence[Row]) -> list[tuple[str, str, Cell]]:
+    return [(str(row["arm"]), str(row["method"]), row["value"]) for row in rows]
+
+
+def _tones(arms: Sequence[tuple[str, str, Cell]]) -> dict[str, Tone]:
+    """The colour of each arm: those of a method by value, then as they stand, along its colours.
+
+    Args:
+        arms: key, method and value of each; of greedy decoding there is no value
+    """
+    found: dict[str, Tone] = {}
+    for method in dict.fromkeys(method for _, method, _ in arms):
+        alike = [(0.0 if value is None else number(value), key) for key, other, value in arms if other == method]
+        keys = [key for _, key in sorted(alike, key=lambda each: each[0])]
+        places = [place / (len(keys) - 1) for place in range(len(keys))] if len(keys) > 1 else [0.5]
+        found |= {key: Tone(_FAMILIES.get(method, "greedy"), place) for key, place in zip(keys, places, strict=True)}
     return found
 
 
 def _counts_text(rows: Sequence[Row]) -> str:
-    prompts, rollouts = (sorted({int(_number(row[name])) for row in rows}) for name in ("num_prompts", "num_rollouts"))
+    prompts, rollouts = (sorted({int(number(row[name])) for row in rows}) for name in ("num_prompts", "num_rollouts"))
     return f"{_span(prompts)} prompts, {_span([n for n in rollouts if n > 1] or rollouts)} rollouts each"
 
 
@@ -231,8 +237,4 @@ def _span(numbers: Sequence[int]) -> str:
 
 
 def _num_rollouts(row: Row) -> int:
-    return int(_number(row["num_rollouts"]))
-
-
-def _number(cell: Cell) -> float:
-    return float(cell) if isinstance(cell, (int, float)) else 0.0
+    return int(number(row["num_rollouts"]))

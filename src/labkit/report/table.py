@@ -56,6 +56,12 @@ class Table:
         return [[cell_text(row, column, forms[column]) for column in columns] for row in rows]
 
 
+def number(cell: Cell) -> float:
+    """A cell that must hold a number: a missing one is a bug, and as 0 would be a rate or a p-value like any other."""
+    assert isinstance(cell, (int, float)), f"{cell!r} is no number"
+    return float(cell)
+
+
 def cell_text(row: Mapping[str, Cell], column: str, form: str = ".4g") -> str:
     """A cell for people: a rate as `0.531 [0.45, 0.61]`, a large mean as `76.9 [70.1, 83.7]`, nothing as an en dash.
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
 
 from rich.console import Console, Group
 from rich.text import Text
@@ -10,6 +12,7 @@ from rich.text import Text
 from labkit.report.figure_tables import figure_table
 from labkit.report.figures import Bars, Drawable, Figure, Heatmap, Scatter, Stacks
 from labkit.report.render import drawn
+from labkit.report.screen_text import clean
 
 MIN_WIDTH = 60
 _PIPED_WIDTH = 100
@@ -29,6 +32,7 @@ def drawing(figure: Drawable, width: int) -> Text | Group:
     if width < MIN_WIDTH:
         words = f"{width} columns are too few for the drawing, which takes {MIN_WIDTH}: these are its numbers"
         return Group(Text(words), drawn(figure_table(figure), width))
+    figure = _cleaned(figure)
     if isinstance(figure, Heatmap):
         from labkit.report.terminal_heatmap import drawing as drawn_heatmap
 
@@ -42,3 +46,14 @@ def drawing(figure: Drawable, width: int) -> Text | Group:
     if isinstance(figure, Bars):
         return drawn_bars(figure, width)
     return drawn_stacks(figure, width) if isinstance(figure, Stacks) else drawn_strip(figure, width)
+
+
+def _cleaned(value: Any) -> Any:
+    """A figure all of whose texts a terminal may show."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_cleaned, value))
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{each.name: _cleaned(getattr(value, each.name)) for each in fields(value) if each.init})
+    return value

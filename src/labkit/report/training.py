@@ -25,7 +25,7 @@ def training_table(runs: Sequence[Run]) -> Table:
     """
     rows = [training_row(run) for run in runs]
     notes = [
-        f"{run.id} was interrupted; resume with labkit {run.command} --resume {run.path}"
+        f"{run.id} was interrupted; resume with {run.way_on}"
         for run, row in zip(runs, rows, strict=True)
         if row["status"] == "interrupted"
     ]

@@ -115,7 +115,7 @@ def num_owed(run: Run, rerankers: Sequence[Reranker]) -> dict[str, int]:
 
 def _refuse_unfinished(run: Run) -> None:
     if run.status() == "interrupted" and not run.owes_only_rankings():
-        raise RecordError(f"{run.path} is not done", f"finish it first: labkit {run.command} --resume {run.path}")
+        raise RecordError(f"{run.path} is not done", run.way_to_end)
 
 
 class _Questions:

@@ -90,7 +90,7 @@ def rescore(run: Run, config: TaskConfig, *, with_data: bool = False, write: boo
         grading = _grading(run, config, with_data)
         rows = read_rollouts(run, columns=["text", "error"]).frame
         if not rows.height:
-            raise RecordError(f"{run.id} has no rollouts to score", f"labkit {run.command} --resume {run.path}")
+            raise RecordError(f"{run.id} has no rollouts to score", run.way_on)
         verdicts = list(_verdicts(rows, grading))
         found = _compared(run, grading, verdicts)
         if write:

@@ -26,7 +26,7 @@ class CrossFittedBest:
     values_b: FloatArray
     """(P,)"""
     difference: PairedDifference
-    """b - a over all prompts"""
+    """a - b over all prompts"""
 
 
 def cross_fitted_best(
@@ -78,7 +78,7 @@ def cross_fitted_best(
         raise ValueError("one half holds every prompt, so nothing is left to measure on")
     chosen_a, values_of_a = _measured_elsewhere(a, first)
     chosen_b, values_of_b = _measured_elsewhere(b, first)
-    difference = paired_difference(values_of_a, values_of_b, level, seed=seed)
+    difference = paired_difference(values_of_b, values_of_a, level, seed=seed)
     if len(a) + len(b) > 2:
         spread = _spread_with_choice(a, b, first, num_draws, seed)
         difference = _widened(difference, max(spread, difference.standard_error), level)

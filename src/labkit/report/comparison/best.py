@@ -73,13 +73,13 @@ def _row(sides: Sides, same: Matched, first: npt.NDArray[np.bool_]) -> dict[str,
     k, chosen, name = same.k, same.difference, "flattering"
     arms_a, arms_b = able(sides.a, k), able(sides.b, k)
     values_a, values_b = ([values_at(arm, k) for arm in arms] for arms in (arms_a, arms_b))
-    found = cross_fitted_best(values_b, values_a, first)  # the difference is second minus first
+    found = cross_fitted_best(values_a, values_b, first)
     return {
         "k": k,
-        "arm_a": _names(arms_a, found.chosen_b),
-        "arm_b": _names(arms_b, found.chosen_a),
-        **rate_cells("pass_a", rate_of(found.values_b, _num_rollouts(arms_a, found.chosen_b), k)),
-        **rate_cells("pass_b", rate_of(found.values_a, _num_rollouts(arms_b, found.chosen_a), k)),
+        "arm_a": _names(arms_a, found.chosen_a),
+        "arm_b": _names(arms_b, found.chosen_b),
+        **rate_cells("pass_a", rate_of(found.values_a, _num_rollouts(arms_a, found.chosen_a), k)),
+        **rate_cells("pass_b", rate_of(found.values_b, _num_rollouts(arms_b, found.chosen_b), k)),
         **{name: chosen.value, f"{name}_low": chosen.low, f"{name}_high": chosen.high},
         **difference_cells(found.difference),
     }

@@ -143,4 +143,5 @@ def _shared_draws(sides: Sides) -> str:
 
 
 def _draws(side: Side) -> set[tuple[str, int]]:
-    return {(arm.arm.method, int(run.manifest["seed"])) for arm in side.arms for run in side.pool.runs}
+    seeds = {run.id: int(run.manifest["seed"]) for run in side.pool.runs}
+    return {(arm.arm.method, seeds[run_id]) for arm in side.arms for run_id in arm.run_ids}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from labkit.report.counting import ArmCounts
+from labkit.report.naming import first_few
 from labkit.report.table import Cell, Table
 
 COLUMNS = ("noise_floor", "floor_arm")
@@ -45,5 +46,8 @@ def _note(swept: Sequence[ArmCounts], floor: ArmCounts | None) -> str:
             "as a sigma has is measured by --sigma 0"
         )
     most = max(arm.least for arm in swept)
+    uneven = [arm.arm.key for arm in swept if int(arm.num_rollouts.max()) > arm.least]
     short = f"; it has {floor.least} of {most} rollouts, so it is too low" if floor.least < most else ""
+    if uneven:
+        short += f"; of {first_few(uneven)} that is the fewest of any prompt, while solved counts all rollouts"
     return f"noise_floor: prompts that {floor.arm.key} solves in as many rollouts as the row's arm has{short}"

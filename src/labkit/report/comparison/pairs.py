@@ -9,7 +9,7 @@ import numpy as np
 
 from labkit.report.comparison.sides import Side, Sides
 from labkit.report.counting import ArmCounts
-from labkit.report.table import Cell
+from labkit.report.table import Cell, number
 from labkit.stats import PairedDifference, Rate, holm, paired_difference, pass_at_k, wilson_mean
 from labkit.stats.arrays import FloatArray
 
@@ -89,7 +89,7 @@ def difference_cells(found: PairedDifference, name: str = "difference") -> dict[
 
 def adjusted(rows: Sequence[dict[str, Cell]]) -> list[dict[str, Cell]]:
     """Rows with `p_holm`, their p-values adjusted for the number of rows."""
-    p_values = [float(row["p"] or 0.0) for row in rows]
+    p_values = [number(row["p"]) for row in rows]
     return [{**row, "p_holm": float(p)} for row, p in zip(rows, holm(p_values), strict=True)]
 
 

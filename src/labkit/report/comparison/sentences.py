@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from labkit.report.comparison.sides import Sides
 from labkit.report.counting import ArmCounts
 from labkit.report.naming import first_few
-from labkit.report.table import Cell
+from labkit.report.table import Cell, number
 
 _LEVEL = 0.05
 _MUCH_TRUNCATED = 0.01
@@ -43,8 +43,8 @@ def _last_of(rows: Sequence[Row], where: str) -> str:
 def difference_text(row: Row) -> str:
     """`+0.070 [+0.020, +0.120], p = 0.003`, the p-value after Holm where there is one."""
     ends = f"[{_of(row, 'difference_low'):+.3f}, {_of(row, 'difference_high'):+.3f}]"
-    p = row.get("p_holm")
-    return f"{_of(row, 'difference'):+.3f} {ends}, p = {float(p if p is not None else row['p'] or 0.0):.2g}"
+    p = number(row["p"]) if row.get("p_holm") is None else number(row["p_holm"])
+    return f"{_of(row, 'difference'):+.3f} {ends}, p = {p:.2g}"
 
 
 def _places(found: Sequence[Row], rows: Sequence[Row], where: str) -> str:
@@ -69,9 +69,7 @@ def _shown(row: Row) -> bool:
 
 
 def _of(row: Row, column: str) -> float:
-    value = row[column]
-    assert isinstance(value, (int, float))
-    return float(value)
+    return number(row[column])
 
 
 def warnings_of(sides: Sides, ks: Sequence[int]) -> Iterator[str]:

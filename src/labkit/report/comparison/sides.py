@@ -96,7 +96,7 @@ def align(runs_a: Sequence[Run], runs_b: Sequence[Run], *, intersect: bool = Fal
     pools = [pool([read_part(run, salvage=salvage) for run in runs]) for runs in (runs_a, runs_b)]
     for name, pooled in zip("AB", pools, strict=True):
         if not pooled.arms:
-            raise RecordError(f"side {name} has no rollouts: {_ids(pooled.runs)}", _how_to_go_on(pooled.runs[0]))
+            raise RecordError(f"side {name} has no rollouts: {_ids(pooled.runs)}", pooled.runs[0].way_to_end)
     prompts, fallen = _shared_prompts(*pools, intersect=intersect)
     if intersect:
         for name, pooled in zip("AB", pools, strict=True):
@@ -233,6 +233,24 @@ def _shared_prompts(a: Pool, b: Pool, *, intersect: bool) -> tuple[tuple[str, ..
     return shared, [f"compared over the {len(shared)} prompts that both sides have; left out: {counts}"]
 
 
+def _whole_prompts(pools: Sequence[Pool], prompts: tuple[str, ...]) -> tuple[tuple[str, ...], list[str]]:
+    """The prompts over which each side has a whole arm, and a note where these are fewer."""
+    notes = []
+    for name, pooled in zip("AB", pools, strict=True):
+        arms = [{*arm.prompts} for arm in pooled.arms]
+        if any(arm.issuperset(prompts) for arm in arms):
+            continue
+        kept = tuple(prompt for prompt in prompts if all(prompt in arm for arm in arms))
+        if len(kept) < 2:
+            counts = ", ".join(f"{arm.arm.key} {len(arm.prompts)}" for arm in pooled.arms)
+            raise RecordError(
+                f"the arms of side {name} share {len(kept)} prompts ({counts})", pooled.runs[0].way_to_end
+            )
+        notes.append(f"compared over the {len(kept)} of {len(prompts)} prompts that every arm of {name} has so far")
+        prompts = kept
+    return prompts, notes
+
+
 def _differences(runs_a: Sequence[Run], runs_b: Sequence[Run]) -> Iterator[str]:
     """What differs between the sides, a line for each key, A first."""
     yield f"A: {_ids(runs_a)}; B, the base: {_ids(runs_b)}; a difference is A minus B"
@@ -253,7 +271,3 @@ def _values(runs: Sequence[Run], key: str) -> str:
 
 def _ids(runs: Sequence[Run]) -> str:
     return first_few([run.id for run in runs])
-
-
-def _how_to_go_on(run: Run) -> str:
-    return f"finish it first: labkit {run.command} --resume {run.path}"

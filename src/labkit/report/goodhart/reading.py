@@ -92,7 +92,7 @@ def read_sound_part(run: Run, *, salvage: bool = False) -> Part:
 def _without_evaluations(run: Run) -> RecordError:
     return RecordError(
         f"{run.id} has no item with both an explanation and an answer",
-        f"finish it first: labkit {run.command} --resume {run.path}",
+        run.way_to_end,
     )
 
 

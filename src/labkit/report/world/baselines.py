@@ -123,11 +123,7 @@ def experiments(runs: Sequence[EvaluatedRun], mode: Mode) -> list[Experiment]:
 
 def unfinished_notes(runs: Iterable[EvaluatedRun]) -> list[str]:
     """A sentence for each run that has no figures yet, with the command that goes on."""
-    return [
-        f"{run.run.id} has not finished; resume with labkit eval --resume {run.run.path}"
-        for run in runs
-        if not run.evaluations
-    ]
+    return [f"{run.run.id} has not finished; {run.run.way_to_end}" for run in runs if not run.evaluations]
 
 
 def missing_notes(found: Iterable[Experiment]) -> list[str]:
@@ -307,7 +303,8 @@ def _missing(model: Model, base: Model | None, needed: Sequence[str]) -> Missing
     # By id: `run:NAME` would be the newest training of the name, and bases of several seeds may share one.
     name = f"run:{last.run}" if last.run else str(last.name)
     if base is not None and not base.latest.evaluations:
-        command = f"labkit eval --resume {base.latest.run.path}"
+        run = base.latest.run
+        command = run.way_to_end if run.status() == "running" else run.way_on
     else:
         command = " ".join([f"labkit eval world --model {name} --data {data}", *_asked_otherwise(model)])
     return MissingBase(model.latest.model_name, str(last.name or last.run or last.weights), tuple(needed), command)
