@@ -162,7 +162,10 @@ def test_the_matrix_itself_can_be_seen(inside: Labkit) -> None:
 
 
 REFUSED = {
-    "no matrix": (["gencfg"], ["labkit gencfg needs a matrix", "there are: exp1,", "sampling_analysis_v1; or give a path"]),
+    "no matrix": (
+        ["gencfg"],
+        ["labkit gencfg needs a matrix", "there are: exp1,", "sampling_analysis_v1; or give a path"],
+    ),
     "unknown matrix": (["gencfg", "exp2"], ["there is no matrix exp2", "did you mean exp1?"]),
     "unknown section": (["gencfg", "exp1", "--with", "base_trainig"], ["base_trainig", "did you mean base_training?"]),
     "a check that decides": (["gencfg", "exp1", "--check", "--prune"], ["--check writes nothing"]),

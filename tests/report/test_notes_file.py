@@ -35,14 +35,6 @@ def test_a_marker_on_the_first_line_behind_a_byte_order_mark(tmp_path):
     assert filled(read(tmp_path, data)) == b"\xef\xbb\xbf" + BEGIN + b"\nnew\n" + END
 
 
-@pytest.mark.parametrize("line", ["<!-- /labkit -->", " <!-- labkit report last -->"])
-def test_a_text_with_a_marker_is_refused(tmp_path, line):
-    notes = read(tmp_path, BEGIN + b"\n" + END)
-    with pytest.raises(InputError, match="would end its block"):
-        filled(notes, f"one\n{line}\ntwo")
-    assert filled(notes, f"one {line}").count(b"labkit") >= 3
-
-
 def test_several_blocks_each_with_its_own_text(tmp_path):
     notes = read(
         tmp_path, b"<!-- labkit report -->\n<!--/labkit-->\nmid\n  <!-- labkit report a b -->\nx\n  <!-- /labkit -->\n"

@@ -186,28 +186,6 @@ def test_what_is_about_two_sides_needs_two(tmp_path, options):
     assert "--against" in refused.value.hint
 
 
-def test_arms_that_are_half_done_on_different_prompts_are_compared_where_they_meet(tmp_path):
-    b = record_run(tmp_path, {NOISY: ["-+", "+-", "--", ".."], HOT: ["..", "+-", "++", "-+"]}, done=False)
-    a = record_run(tmp_path, {WARM: ["++", "+-", "--", "-+"]})
-    with pytest.raises(
-        RecordError, match="no arm of side B has rollouts of all 4 prompts yet; temperature=1 has 3"
-    ) as refused:
-        align([a], [b])
-    assert "--intersect" in refused.value.hint and f"labkit sample --resume {b.path}" in refused.value.hint
-    sides = align([a], [b], intersect=True)
-    assert sides.prompts == ("p1", "p2")
-    assert [arm.arm for arm in sides.b.arms] == [HOT, NOISY]
-    assert "compared over the 2 of 4 prompts that every arm of B has so far" in sides.notes
-
-
-def test_arms_that_share_no_two_prompts_are_named(tmp_path):
-    b = record_run(tmp_path, {NOISY: ["-+", "+-", "..", ".."], HOT: ["..", "+-", "++", "-+"]}, done=False)
-    a = record_run(tmp_path, {WARM: ["++", "+-", "--", "-+"]})
-    with pytest.raises(RecordError, match="the arms of side B share 1 prompts") as refused:
-        align([a], [b], intersect=True)
-    assert f"{HOT.key} 3, {NOISY.key} 2" in refused.value.message
-
-
 def test_a_run_that_is_at_work_is_waited_for(tmp_path):
     b = new_run(tmp_path, {NOISY: ["++"]}, seed=1, base=BASE, score=SCORE, command="perturb")
     with exclusive_lock(b.lock_path, {"pid": 1}), pytest.raises(RecordError, match="has no rollouts") as refused:

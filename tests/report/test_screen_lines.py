@@ -2,7 +2,7 @@
 
 import pytest
 
-from labkit.report.screen_lines import clean
+from labkit.report.screen_text import clean
 
 
 @pytest.mark.parametrize("mark", ["\x1b", "\x9b", "\n", "\u061c", "\u200f", "\u2028", "\u2029", "\u202e", "\u2066"])

@@ -65,15 +65,6 @@ def save_figures(figures: Sequence[Drawable], path: Path) -> None:
     write_atomically(path, data)
 
 
-def _writable(value: Any) -> Any:
-    """A specification whose texts can be written as XML."""
-    if isinstance(value, str):
-        return _NO_XML.sub("\ufffd", value)
-    if isinstance(value, dict):
-        return {_writable(name): _writable(each) for name, each in value.items()}
-    return [_writable(each) for each in value] if isinstance(value, list) else value
-
-
 def _page(convert: Any, specification: str) -> str:
     """An HTML page that text in a figure cannot break out of: the library puts the specification into a script as it is,
     and a model's name may hold `</script>`."""

@@ -16,7 +16,6 @@ GAP = 2
 """Columns before each column of a table, and between two parts of a line."""
 STATUS_STYLES = {"running": "cyan", "interrupted": "yellow", "damaged": "red", "failed": "red"}
 _WEEK_DAYS = 6
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
 
 
 def table_lines(table: Table, width: int) -> list[Text]:

@@ -123,7 +123,7 @@ def _side(name: str, pooled: Pool, prompts: tuple[str, ...], notes: list[str]) -
     swept = [arm for arm in whole if not _is_baseline(arm)]
     baselines = [arm for arm in whole if _is_baseline(arm)]
     if not whole:
-        hint = f"{_how_to_go_on(pooled.runs[0])}; --intersect compares over the prompts that every arm has"
+        hint = f"{pooled.runs[0].way_to_end}; --intersect compares over the prompts that every arm has"
         raise RecordError(_lacking(name, pooled.arms, prompts), hint)
     if not swept and all(arm.arm.method == "greedy" for arm in whole):
         notes.append(f"side {name} has greedy decoding alone, one rollout a prompt: only k = 1 can be compared")
@@ -139,7 +139,7 @@ def _had_by_an_arm(name: str, pooled: Pool, prompts: tuple[str, ...], notes: lis
     lacking = _lacking(name, arms, prompts)
     if len(had) < 2:
         what = f"{lacking}; prompts that every arm has: {len(had)}"
-        raise RecordError(what, _how_to_go_on(pooled.runs[0]))
+        raise RecordError(what, pooled.runs[0].way_to_end)
     notes.append(f"{lacking}; compared over the {len(had)} prompts that all of them have")
     return tuple(prompt for prompt in prompts if prompt in had)
 
@@ -231,24 +231,6 @@ def _shared_prompts(a: Pool, b: Pool, *, intersect: bool) -> tuple[tuple[str, ..
         hint = f"--intersect compares over the {len(shared)} prompts that both sides have"
         raise RecordError(f"the sides answer different prompts: {counts}", hint)
     return shared, [f"compared over the {len(shared)} prompts that both sides have; left out: {counts}"]
-
-
-def _whole_prompts(pools: Sequence[Pool], prompts: tuple[str, ...]) -> tuple[tuple[str, ...], list[str]]:
-    """The prompts over which each side has a whole arm, and a note where these are fewer."""
-    notes = []
-    for name, pooled in zip("AB", pools, strict=True):
-        arms = [{*arm.prompts} for arm in pooled.arms]
-        if any(arm.issuperset(prompts) for arm in arms):
-            continue
-        kept = tuple(prompt for prompt in prompts if all(prompt in arm for arm in arms))
-        if len(kept) < 2:
-            counts = ", ".join(f"{arm.arm.key} {len(arm.prompts)}" for arm in pooled.arms)
-            raise RecordError(
-                f"the arms of side {name} share {len(kept)} prompts ({counts})", pooled.runs[0].way_to_end
-            )
-        notes.append(f"compared over the {len(kept)} of {len(prompts)} prompts that every arm of {name} has so far")
-        prompts = kept
-    return prompts, notes
 
 
 def _differences(runs_a: Sequence[Run], runs_b: Sequence[Run]) -> Iterator[str]:
