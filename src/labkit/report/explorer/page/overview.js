@@ -68,7 +68,7 @@ function renderVerdict(numbers) {
     const [onlyA, onlyB] = pair ? [pair.onlyA, pair.onlyB] : [numbers.a, numbers.b];
     const isPart = PROMPTS.length < DATA.num_prompts;
     const isUnequal = pair && (a.most_rollouts > pair.rollouts || b.most_rollouts > pair.rollouts);
-    if (isUnequal) words.push(`In the first ${plural(pair.rollouts, "rollout")} of each, by index, `);
+    if (isUnequal) words.push(`In the first ${pair.rollouts === 1 ? "rollout" : plural(pair.rollouts, "rollout")} of each, by index, `);
     words.push(`A alone solves ${plural(onlyA, "prompt")}, B alone ${count(onlyB)}`);
     if (isPart) words.push(pair ? `, of all ${count(DATA.num_prompts)}` : `, of the ${count(PROMPTS.length)} listed`);
     words.push(p === undefined ? "." : `: exact McNemar test, p = ${p < 0.001 ? p.toExponential(1) : p.toFixed(3)}`);
