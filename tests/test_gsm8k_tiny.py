@@ -138,8 +138,8 @@ def test_the_report_has_every_table_and_a_sentence_on_each_reranker(folder: Path
     (table,) = json.loads(labkit(folder, "report", "word-problems-test", "--table", "best_of_n", "--json"))["tables"]
     said = "\n".join(table["notes"])
     for name in ("majority", "likelihood", "arithmetic.py"):
-        assert f"{name} (k = {NUM_RAISED}) is better than chance" in said
-    assert re.search(rf"run:word-problems-energy \(k = {NUM_RAISED}\) is (better|worse|no better) than chance", said)
+        assert f"{name} (k = {NUM_RAISED}): better than chance" in said
+    assert re.search(rf"run:word-problems-energy \(k = {NUM_RAISED}\): (better|worse|no better) than chance", said)
 
 
 @pytest.mark.parametrize("name", ["goodhart", "words"])

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from recorded_runs import GREEDY, WARM, record_run, record_training
+from recorded_runs import GREEDY, NOISY, WARM, record_run, record_training
 
 from labkit.record.files import exclusive_lock
+from labkit.record.identity import Arm
 from labkit.report.morning import NUM_LISTED, look
 from labkit.report.morning_page import LEAST_LINES, MOST_LINES, page
 from labkit.report.overview import report
@@ -191,10 +192,18 @@ def test_a_large_run_is_shown_by_what_it_wrote_down(tmp_path, monkeypatch):
     record_run(tmp_path, {GREEDY: ["+"]}, result={"arms": []})  # small, and of the same base
     (shown,) = look(tmp_path).tables
     assert shown.table is not None
-    assert ([row["arm"] for row in shown.table.rows], "of 2, without the largest" in shown.table.title) == (
-        ["greedy"],
-        True,
-    )
+    assert ([row["arm"] for row in shown.table.rows], shown.left_out) == (["greedy"], "without 1 of 2 runs")
+    text = "\n".join(line.plain for line in page(look(tmp_path), 80, 24))
+    assert "without 1 of 2 runs, labkit report --table pass_at_k" in text
+
+
+def test_many_small_runs_stand_in_one_table(tmp_path, monkeypatch):
+    monkeypatch.setattr("labkit.report.newest_tables.MOST_ROLLOUTS", 4)
+    for arm in (WARM, NOISY, Arm("temperature", 1.0)):
+        record_run(tmp_path, {arm: ["+-+-"]})
+    (shown,) = look(tmp_path).tables
+    assert shown.table is not None
+    assert (len(shown.table.rows), shown.left_out) == (3, "")
 
 
 @pytest.mark.parametrize("height", [10, 24, 31, 40, 100])

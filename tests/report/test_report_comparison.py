@@ -71,6 +71,35 @@ def test_the_overlap_is_counted_at_equal_rollouts(tmp_path):
     assert row["difference"] == pytest.approx(2 / 6)
 
 
+def test_each_k_that_is_asked_for_has_its_overlap(tmp_path):
+    table = compare(*sweeps(tmp_path), "overlap", ks=(2, 4))
+    assert [row["num_rollouts"] for row in table.rows] == [2, 4]
+    assert table.title.endswith("2, 4 rollouts each")
+    assert [row["num_rollouts"] for row in compare(*sweeps(tmp_path / "b"), "overlap").rows] == [4]
+
+
+@pytest.mark.parametrize("kind", ["comparison", "best"])
+def test_a_verdict_does_not_depend_on_which_k_are_looked_at(tmp_path, kind):
+    a, b = sweeps(tmp_path)
+    whole, one = compare(a, b, kind), compare(a, b, kind, ks=(2,))
+    assert [row["k"] for row in one.rows] == [2]
+    assert one.rows[0] == next(row for row in whole.rows if row["k"] == 2)
+    assert one.notes[0] == whole.notes[0]
+    assert any("over 3 values of k (1, 2, 4)" in note for note in one.notes)
+
+
+def test_the_sizes_of_the_halves_are_said(tmp_path):
+    num_first = int(in_first_half([f"p{number}" for number in range(4)]).sum())
+    row = compare(*sweeps(tmp_path), "best").rows[0]
+    assert (row["num_first_half"], row["num_second_half"]) == (num_first, 4 - num_first)
+
+
+def test_an_odd_budget_cannot_be_shared(tmp_path):
+    table = compare(*sweeps(tmp_path), "union", ks=(3,))
+    assert not table.rows
+    assert any("even" in note for note in table.notes)
+
+
 def test_best_is_chosen_on_the_half_that_it_is_not_measured_on(tmp_path):
     first = in_first_half([f"p{number}" for number in range(8)])
     assert 2 <= first.sum() <= 6
@@ -175,7 +204,7 @@ def test_what_a_comparison_says_in_words(tmp_path):
     assert none.notes[0] == said
     some = compare(*sweeps(tmp_path), "comparison", arms=(WARM.key, NOISY.key)).notes[0]
     assert some.startswith("no evidence of a difference at k = 1 to 4 (at k = 4 it is +0.250 [")
-    assert some.endswith("would have been seen 8 times in 10)")
+    assert some.endswith("would have been seen 8 times in 10 by one test alone)")
     assert any("limit of tokens" in note and f"{NOISY.key} (B) 6%" in note for note in none.notes)
 
 

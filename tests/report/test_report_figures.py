@@ -81,10 +81,18 @@ def test_arms_of_one_rollout_have_no_curve(tmp_path):
 )
 def test_the_axis_ends_at_a_round_tenth(table, highest, upper):
     table.rows = [
-        {**row, **{column: highest for column in row if re.fullmatch(r"pass@\d+", column)}} for row in table.rows
+        {**row, **{column: highest for column in row if re.fullmatch(r"pass@\d+(_low|_high)?", column)}}
+        for row in table.rows
     ]
     (figure,) = pass_at_k_figures(table)
     assert figure.y_upper == pytest.approx(upper)
+
+
+def test_the_axis_holds_the_intervals(tmp_path):
+    (figure,) = pass_at_k_figures(pass_at_k_table([record_run(tmp_path, {WARM: ["++", "+-", "--", "--"]})]))
+    highest = max(value for series in figure.series for value in series.highs)
+    assert highest > max(value for series in figure.series for value in series.ys) + 0.1
+    assert figure.y_upper >= highest
 
 
 @pytest.mark.parametrize("upper", [tenths / 10 for tenths in (1, 2, 3, 4, 5, 6, 8, 10)])

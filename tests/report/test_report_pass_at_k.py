@@ -140,3 +140,10 @@ def test_compaction_changes_no_number(tmp_path):
     compact(run)
     assert not list(run.rows_dir.glob("*.jsonl"))
     assert pass_at_k_table([run]) == before
+
+
+def test_different_numbers_of_prompts_stay_on_a_narrow_screen(tmp_path):
+    same, other = {WARM: ["+-", "--"]}, {NOISY: ["+-", "--", "++"]}
+    assert "num_prompts" in pass_at_k_table([record_run(tmp_path, same)]).expendable
+    both = pass_at_k_table([record_run(tmp_path, same), record_run(tmp_path, other)])
+    assert "num_prompts" not in both.expendable

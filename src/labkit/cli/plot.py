@@ -44,9 +44,9 @@ def register(app: typer.Typer) -> None:
     plots = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
     plot_sweeps.register(plots)
     plot_comparisons.register(plots)
-    plots.command("heatmap", help=HEATMAP_HELP)(_heatmap)
-    plots.command("training", help=TRAINING_HELP)(_training)
-    plots.command("explorer", help=EXPLORER_HELP)(_explorer)
+    plots.command("heatmap", short_help="Models by tasks of the world experiment", help=HEATMAP_HELP)(_heatmap)
+    plots.command("training", short_help="What trainings logged over their steps", help=TRAINING_HELP)(_training)
+    plots.command("explorer", short_help="A page of every prompt and its rollouts", help=EXPLORER_HELP)(_explorer)
     app.add_typer(plots, name="plot", help="Draw what runs found.")
 
 

@@ -40,7 +40,7 @@ COMPARISON_HELP = f"""Draw pass@k of the best arm of each side, A solid and B da
 BEST_HELP = f"""Draw the best arm of A against the best of B: on the prompts that chose it, and cross-fitted.
 
 A cross-fitted arm is chosen on one half of the prompts and measured on the other, both ways together. k goes up in powers of
-four, or is what -k says.
+four, or is what -k says; p-values are adjusted for every k of labkit report, whichever are drawn.
 {_SIDES}"""
 
 OVERLAP_HELP = f"""Draw how many prompts both sides solve, only A, only B, or neither, at equal rollouts.
@@ -53,10 +53,12 @@ DETAIL_HELP = f"""Draw every prompt's share of correct rollouts, A above and B b
 
 
 def register(plots: typer.Typer) -> None:
-    plots.command("comparison", help=COMPARISON_HELP)(_comparison)
-    plots.command("best", help=BEST_HELP)(_best)
-    plots.command("overlap", help=OVERLAP_HELP)(_overlap)
-    plots.command("solve-detail", help=DETAIL_HELP)(_solve_detail)
+    plots.command("comparison", short_help="pass@k of both sides, and their difference", help=COMPARISON_HELP)(
+        _comparison
+    )
+    plots.command("best", short_help="Best arm against best arm, cross-fitted", help=BEST_HELP)(_best)
+    plots.command("overlap", short_help="Prompts that both solve, A, B, or neither", help=OVERLAP_HELP)(_overlap)
+    plots.command("solve-detail", short_help="Both sides, prompt by prompt", help=DETAIL_HELP)(_solve_detail)
 
 
 def _comparison(

@@ -43,10 +43,12 @@ To the right are arms that solve more prompts, above those that solve what they 
 
 
 def register(plots: typer.Typer) -> None:
-    plots.command("pass-at-k", help=PASS_AT_K_HELP)(_pass_at_k)
-    plots.command("correct-distribution", help=DISTRIBUTION_HELP)(_correct_distribution)
-    plots.command("summary", help=SUMMARY_HELP)(_summary)
-    plots.command("coverage-depth", help=COVERAGE_HELP)(_coverage_depth)
+    plots.command("pass-at-k", short_help="pass@k over k, a curve an arm", help=PASS_AT_K_HELP)(_pass_at_k)
+    plots.command("correct-distribution", short_help="How many prompts have how many right", help=DISTRIBUTION_HELP)(
+        _correct_distribution
+    )
+    plots.command("summary", short_help="pass@k at three ks, and the share solved", help=SUMMARY_HELP)(_summary)
+    plots.command("coverage-depth", short_help="Prompts solved against how often", help=COVERAGE_HELP)(_coverage_depth)
 
 
 def _pass_at_k(

@@ -12,6 +12,7 @@ from labkit.report.comparison.differences import comparison_table
 from labkit.report.comparison.overlap import CATEGORIES, overlap_table
 from labkit.report.comparison.pairs import best_pairs, values_at
 from labkit.report.comparison.sides import Sides
+from labkit.report.comparison.tables import adjusted_ks
 from labkit.report.counting import ArmCounts
 from labkit.report.figures import Bar, BarGroup, Bars, Figure, Series, Strip, StripPart, upper_tenth
 from labkit.report.pass_at_k import subject
@@ -31,7 +32,8 @@ def comparison_figures(sides: Sides, ks: Sequence[int]) -> tuple[list[Figure], N
     Returns:
         The figures, and what a reader of their numbers must know.
     """
-    table = comparison_table(sides, best_pairs(sides, ks))
+    every = adjusted_ks(sides, ks)
+    table = comparison_table(sides, best_pairs(sides, every), ks)
     ticks = [(k, str(k)) for k in ks]
     arms = "; ".join(f"{name} is {_arms_by_k(table.rows, f'arm_{name.lower()}')}" for name, _ in _SIDES)
     curves = [
@@ -42,14 +44,14 @@ def comparison_figures(sides: Sides, ks: Sequence[int]) -> tuple[list[Figure], N
     upper = upper_tenth(max(value for series in [*curves, *baselines] for value in [*series.ys, *series.highs]))
     rates = Figure(
         f"best arm of A against best arm of B, {_about(sides)}", "k (rollouts drawn)", ticks, upper, [*curves, *baselines],
-        y_label="pass@k", x_is_log=True, subtitle=f"{_size(sides)}; {arms}", interval_label=_INTERVALS,
+        y_label="pass@k", x_is_log=True, subtitle=f"{_size(sides)}; {arms}{_chosen(sides)}", interval_label=_INTERVALS,
     )  # fmt: skip
     difference = _curve(table.rows, "difference", "A minus B", 0, "both")
     level = Series("no difference", (), [0.0], 1, tone=Tone("greedy"), is_level=True)
     lower, upper = _difference_ends(min(difference.lows), max(difference.highs))
     differences = Figure(
         "the difference on the same prompts", "k (rollouts drawn)", ticks, upper, [difference, level],
-        y_label="A minus B", y_lower=lower, x_is_log=True, subtitle=_smallest_p(table),
+        y_label="A minus B", y_lower=lower, x_is_log=True, subtitle=_smallest_p(table, len(every)),
         interval_label="95 % intervals of the paired difference",
     )  # fmt: skip
     return [rates, differences], _notes(table, sides)
@@ -57,8 +59,8 @@ def comparison_figures(sides: Sides, ks: Sequence[int]) -> tuple[list[Figure], N
 
 def best_bars(sides: Sides, ks: Sequence[int]) -> tuple[Bars, Notes]:
     """pass@k of the best arm of each side: chosen on the prompts it is measured on, and chosen on other prompts."""
-    best = best_pairs(sides, ks)
-    flattering, fitted = comparison_table(sides, best), best_table(sides, best)
+    best = best_pairs(sides, adjusted_ks(sides, ks))
+    flattering, fitted = comparison_table(sides, best, ks), best_table(sides, best, ks)
     fair = {row["k"]: row for row in fitted.rows}
     groups = []
     for row in flattering.rows:
@@ -74,7 +76,7 @@ def best_bars(sides: Sides, ks: Sequence[int]) -> tuple[Bars, Notes]:
 
 def overlap_bars(sides: Sides, k: int) -> tuple[Bars, Notes]:
     """How many prompts both best arms at k solve in their first k rollouts, only one of them, or neither."""
-    table = overlap_table(sides, best_pairs(sides, [k])[0])
+    table = overlap_table(sides, best_pairs(sides, [k]))
     (row,) = table.rows
     names = {"both": "both", "only_a": "A only", "only_b": "B only", "neither": "neither"}
     families: tuple[Family, ...] = ("both", "a", "b", "neither")
@@ -168,10 +170,16 @@ def _best_bar(row: Row, name: str, family: Family, *, is_fitted: bool) -> Bar:
     return Bar(label, number(row[column]), cell_text(row, column), Tone(family), low, high, is_fitted, arm)
 
 
-def _smallest_p(table: Table) -> str:
-    """The smallest adjusted p-value, and where."""
+def _chosen(sides: Sides) -> str:
+    """Whether the arms were chosen by what is drawn."""
+    return "; chosen on these prompts" if any(len(side.arms) > 1 for side in sides.both) else ""
+
+
+def _smallest_p(table: Table, num_tested: int) -> str:
+    """The smallest adjusted p-value of those drawn, and where."""
     row = min(table.rows, key=lambda row: number(row["p_holm"]))
-    return f"smallest p = {number(row['p_holm']):.2g} at k = {row['k']}, adjusted for {len(table.rows)} values of k"
+    smallest = f"smallest p_holm = {number(row['p_holm']):.2g} at k = {row['k']}"
+    return f"{smallest}, adjusted for {num_tested} value{'s' * (num_tested != 1)} of k"
 
 
 def _notes(table: Table, sides: Sides) -> Notes:

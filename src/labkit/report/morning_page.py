@@ -239,7 +239,14 @@ def _table_section(each: NewestTable, width: int, tag: Callable[[str], str]) -> 
     lines = table_lines(table, width)
     hidden = len(each.table.rows) - len(table.rows)
     head = plain_text(table.title, "bold")
-    return Section(head, lines, least=2, more=each.command, kind=each.kind, num_hidden=hidden)
+    return Section(
+        head,
+        lines,
+        least=2,
+        more=", ".join(filter(None, (each.left_out, each.command))),
+        kind=each.kind,
+        num_hidden=hidden,
+    )
 
 
 def _at_largest_k(table: Table) -> Table:

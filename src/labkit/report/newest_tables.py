@@ -17,7 +17,9 @@ from labkit.report.training import training_row, training_table
 from labkit.report.world.reading import is_world_run
 
 MOST_ROLLOUTS = 50_000
-"""Of a pass@k table, which is else made of what the newest run wrote down when it ended."""
+"""Of each run in a pass@k table, packed or not; of a larger one is shown what it wrote down when it ended."""
+MOST_RUNS = 20
+"""In a pass@k table, the newest ones."""
 MOST_CANDIDATES = 25_000
 """Of a table of ways of choosing, which takes a second."""
 _MOST_METRICS_BYTES = 20_000_000
@@ -35,11 +37,14 @@ class NewestTable:
     command: str
     when: str
     """The id of its newest run, which sorts by time."""
+    left_out: str = ""
+    """What could stand in it and does not; nothing where it has everything."""
 
 
 _Made = tuple[Run, Table | None]
 """The newest run that a table is of, and the table."""
-_Make = Callable[[Sequence[Run], list[str]], _Made | None]
+_Make = Callable[[Sequence[Run], list[str], list[str]], _Made | None]
+"""Of runs, the newest first; what cannot be read, and what is left out, are added to the lists."""
 
 
 def newest_tables(runs: Sequence[Run], notes: list[str], ending: str = "") -> list[NewestTable]:
@@ -60,21 +65,23 @@ def newest_tables(runs: Sequence[Run], notes: list[str], ending: str = "") -> li
     }
     found = []
     for kind, make in makers.items():
-        if made := _unless_damaged(make, runs, kind, notes):
+        left_out: list[str] = []
+        if made := _unless_damaged(make, runs, kind, notes, left_out):
             about, table = made
             if table is None or table.rows:
-                found.append(NewestTable(kind, table, f"labkit report --table {kind}{ending}", about.id))
+                command = f"labkit report --table {kind}{ending}"
+                found.append(NewestTable(kind, table, command, about.id, left_out[0] if left_out else ""))
     return sorted(found, key=lambda each: each.when, reverse=True)
 
 
-def _unless_damaged(make: _Make, runs: Sequence[Run], kind: str, notes: list[str]) -> _Made | None:
+def _unless_damaged(make: _Make, runs: Sequence[Run], kind: str, notes: list[str], left_out: list[str]) -> _Made | None:
     def made(runs: Sequence[Run]) -> _Made | None:
-        return make(runs, notes)
+        return make(runs, notes, left_out)
 
     return unless_damaged(made, runs, f"the table {kind}", notes)
 
 
-def _pass_at_k(runs: Sequence[Run], notes: list[str]) -> _Made | None:
+def _pass_at_k(runs: Sequence[Run], notes: list[str], left_out: list[str]) -> _Made | None:
     """Everything that can be merged with the newest run of graded rollouts, or what that run found alone."""
     sweeps = [run for run in runs if is_sweep(run)]
     if not sweeps:
@@ -82,7 +89,10 @@ def _pass_at_k(runs: Sequence[Run], notes: list[str]) -> _Made | None:
     first = next((run for run in sweeps if run.result()), sweeps[0])
     base = (first.base_hash, first.score_hash)
     group = [run for run in sweeps if (run.base_hash, run.score_hash) == base]
-    chosen = _up_to(MOST_ROLLOUTS, group, notes)
+    chosen = _small_enough(group, notes)
+    num_shown = len(chosen) if first in chosen else 1
+    if num_shown < len(group):
+        left_out.append(f"without {len(group) - num_shown} of {len(group)} runs")
     if first not in chosen:
         return first, _as_finished(first)
     from labkit.report.sweeps import grouped_tables
@@ -90,19 +100,16 @@ def _pass_at_k(runs: Sequence[Run], notes: list[str]) -> _Made | None:
     tables = grouped_tables(chosen, (), notes, kinds=["pass_at_k"], salvage=False)
     if not tables:
         return None
-    if len(chosen) < len(group):
-        tables[0].title += f" of {len(group)}, without the largest"
     return first, tables[0]
 
 
-def _up_to(most: int, runs: Sequence[Run], notes: list[str]) -> list[Run]:
-    """The newest runs that were asked for so many rollouts together at most; too large ones are passed over."""
-    chosen = []
+def _small_enough(runs: Sequence[Run], notes: list[str]) -> list[Run]:
+    """The newest runs that can be read in a look; too large ones are passed over."""
+    chosen: list[Run] = []
     for run in runs:
         ask = unless_damaged(Run.ask, run, run.id, notes)
-        if ask is not None and ask.num_rollouts <= most:
+        if ask is not None and ask.num_rollouts <= MOST_ROLLOUTS and len(chosen) < MOST_RUNS:
             chosen.append(run)
-            most -= ask.num_rollouts
     return chosen
 
 
@@ -119,14 +126,15 @@ def _as_finished(run: Run) -> Table | None:
     rates = [f"pass@{k}{end}" for k in ks for end in ("", "_low", "_high")]
     words = [config_value(run.manifest, key) for key in ("config.task.name", "config.model.id")]
     title = ", ".join(["pass@k", *(str(word) for word in words if word), run.id])
-    expendable = [*(f"pass@{k}" for k in ks[1:-1]), "num_prompts", "solved"]
+    same = len({row["num_prompts"] for row in rows}) == 1  # else rates below each other are over other prompts
+    expendable = [*(f"pass@{k}" for k in ks[1:-1]), *(["num_prompts"] if same else []), "solved"]
     return Table("pass_at_k", title, ("arm", *_COUNTS, *rates), rows, expendable=expendable) if rows else None
 
 
 _COUNTS = ("num_prompts", "num_rollouts", "solved")
 
 
-def _best_of_n(runs: Sequence[Run], notes: list[str]) -> _Made | None:
+def _best_of_n(runs: Sequence[Run], notes: list[str], left_out: list[str]) -> _Made | None:
     """The newest finished run that has candidates to choose among."""
     for run in runs:
         if config_value(run.manifest, "config.task.name") != "gsm8k" or run.command == "train":
@@ -142,7 +150,7 @@ def _best_of_n(runs: Sequence[Run], notes: list[str]) -> _Made | None:
     return None
 
 
-def _goodhart(runs: Sequence[Run], notes: list[str]) -> _Made | None:
+def _goodhart(runs: Sequence[Run], notes: list[str], left_out: list[str]) -> _Made | None:
     """The newest conditions that were judged alike."""
     asked = [run for run in runs if is_goodhart_run(run) and run.result()]
     alike = [run for run in asked if run.score_hash == asked[0].score_hash][:_NUM_CONDITIONS]
@@ -154,7 +162,7 @@ def _goodhart(runs: Sequence[Run], notes: list[str]) -> _Made | None:
     return (alike[0], tables[0]) if tables else None
 
 
-def _world(runs: Sequence[Run], notes: list[str]) -> _Made | None:
+def _world(runs: Sequence[Run], notes: list[str], left_out: list[str]) -> _Made | None:
     """The means of the newest experiment that has fine-tuned models."""
     asked = [run for run in runs if is_world_run(run) and run.result()]
     if not asked:
@@ -173,7 +181,7 @@ def _world(runs: Sequence[Run], notes: list[str]) -> _Made | None:
     return max((run.run for run in newest.runs), key=lambda run: run.id), means_table(newest.counted)
 
 
-def _extraction(runs: Sequence[Run], notes: list[str]) -> _Made | None:
+def _extraction(runs: Sequence[Run], notes: list[str], left_out: list[str]) -> _Made | None:
     newest = next((run for run in runs if run.command == "extract" and run.result()), None)
     if newest is None:
         return None
@@ -182,7 +190,7 @@ def _extraction(runs: Sequence[Run], notes: list[str]) -> _Made | None:
     return newest, representation_table([newest])
 
 
-def _trainings(runs: Sequence[Run], notes: list[str]) -> _Made | None:
+def _trainings(runs: Sequence[Run], notes: list[str], left_out: list[str]) -> _Made | None:
     trained = [run for run in runs if run.command == "train"][:_NUM_TRAININGS]
     if sum(run.metrics_path.stat().st_size for run in trained if run.metrics_path.exists()) > _MOST_METRICS_BYTES:
         return trained[0], None

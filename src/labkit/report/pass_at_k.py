@@ -46,6 +46,9 @@ def pool_table(pooled: Pool, ks: Sequence[int] = ()) -> Table:
     rates = [f"pass@{k}" for k in shown] + ["truncated"]
     columns = [*_COUNTS, *(column for rate in rates for column in (rate, f"{rate}_low", f"{rate}_high"))]
     columns += ["errors", "mean_tokens"]
+    same = (
+        len({len(counts.num_rollouts) for counts in pooled.arms}) <= 1
+    )  # else rates below each other are over other prompts
     between = [f"pass@{k}" for k in shown[1:-1]]
     return Table(
         "pass_at_k",
@@ -54,7 +57,17 @@ def pool_table(pooled: Pool, ks: Sequence[int] = ()) -> Table:
         [_row(counts, shown) for counts in pooled.arms],
         list(pooled.notes),
         # The arm says method and value, the title says the run; of the ks the ends say most.
-        ["method", "value", "run", *between[::2], "mean_tokens", "errors", *between[1::2], "num_prompts", "truncated"],
+        [
+            "method",
+            "value",
+            "run",
+            *between[::2],
+            "mean_tokens",
+            "errors",
+            *between[1::2],
+            *(["num_prompts"] if same else []),
+            "truncated",
+        ],
     )
 
 

@@ -64,7 +64,8 @@ def _pass_at_k_figure(
 ) -> Figure:  # fmt: skip
     """Curves of some rows of a table, with numbers, colours and an axis that are the same for all of its figures."""
     tones = _tones(_named(table.rows))
-    values = [value for row in table.rows for k in ks if isinstance(value := row[f"pass@{k}"], float)]
+    tops = [f"pass@{k}{end}" for k in ks for end in ("", "_high")]  # an interval may reach far beyond its value
+    values = [value for row in table.rows for top in tops if isinstance(value := row[top], float)]
     series = [
         _curve(row, ks, place, tones[str(row["arm"])])
         for place, row in enumerate(table.rows)
@@ -106,7 +107,7 @@ def correct_distribution(pooled: Pool) -> Stacks:
     labels = [arm.arm.key + (f" (of {size})" if size != most else "") for arm, size in zip(arms, sizes, strict=True)]
     names = [str(low) if low == high else f"{low}–{high}" for low, high in bins]
     num_prompts = max(len(arm.num_rollouts) for arm in arms)
-    subtitle = f"{num_prompts} prompts, {most} rollouts each; 0 is unsolved"
+    subtitle = f"{num_prompts} prompts, {_each([most])}; 0 is unsolved"
     return Stacks(
         f"correct rollouts a prompt, {subject(pooled.runs)}",
         subtitle,
@@ -224,16 +225,20 @@ def _tones(arms: Sequence[tuple[str, str, Cell]]) -> dict[str, Tone]:
 
 def _counts_text(rows: Sequence[Row]) -> str:
     prompts, rollouts = (sorted({int(number(row[name])) for row in rows}) for name in ("num_prompts", "num_rollouts"))
-    return f"{_span(prompts)} prompts, {_span([n for n in rollouts if n > 1] or rollouts)} rollouts each"
+    return f"{_span(prompts)} prompts, {_each([n for n in rollouts if n > 1] or rollouts)}"
 
 
 def _sizes(arms: Sequence[ArmCounts]) -> str:
     prompts = sorted({len(arm.num_rollouts) for arm in arms})
-    return f"{_span(prompts)} prompts, {_span(sorted({int(arm.num_rollouts.max()) for arm in arms}))} rollouts each"
+    return f"{_span(prompts)} prompts, {_each(sorted({int(arm.num_rollouts.max()) for arm in arms}))}"
 
 
 def _span(numbers: Sequence[int]) -> str:
     return str(numbers[0]) if numbers[0] == numbers[-1] else f"{numbers[0]} to {numbers[-1]}"
+
+
+def _each(numbers: Sequence[int]) -> str:
+    return f"{_span(numbers)} rollout{'s' * (numbers[-1] != 1)} each"
 
 
 def _num_rollouts(row: Row) -> int:

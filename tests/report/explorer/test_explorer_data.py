@@ -17,6 +17,7 @@ from labkit.errors import ConfigError, RecordError
 from labkit.record.compaction import compact
 from labkit.record.identity import Arm
 from labkit.record.run import Run
+from labkit.report.comparison.tables import comparison_tables
 from labkit.report.explorer.data import MOST_BYTES, page_data
 from labkit.report.explorer.keeping import chosen, cut, distinct_texts, encoded, fitting_chars, num_bytes
 from labkit.report.explorer.page import page, save_explorer
@@ -259,7 +260,16 @@ def test_a_prompt_without_its_question_is_shown_by_its_id(tmp_path: Path) -> Non
 def test_pairs_of_arms_have_the_exact_test(tmp_path: Path) -> None:
     outcomes = {GREEDY: ["-"] * 6 + ["+"] * 2, WARM: ["+-"] * 6 + ["--"] * 2}
     data = explored(record_run(tmp_path, outcomes))
-    assert data["pairs"] == [[0, 1, 0.2891, 2, 6]]  # 2 (1 + 8 + 28) / 2**8
+    assert data["pairs"] == [[0, 1, 0.2891, 2, 6, 1]]  # 2 (1 + 8 + 28) / 2**8
+
+
+def test_two_arms_are_tested_at_equal_rollouts(tmp_path: Path) -> None:
+    a, b = ["+---", "-+--", "---+", "--++", "----"], ["-+", "--", "--", "--", "+-"]
+    runs = [record_run(tmp_path, {WARM: a}), record_run(tmp_path, {NOISY: b}, command="perturb")]
+    overlap = comparison_tables(runs[:1], runs[1:], kinds=["overlap"])[0]
+    (pair,) = explored(*runs)["pairs"]
+    row = overlap.rows[0]
+    assert pair == [0, 1, row["p"], row["only_a"], row["only_b"], 2] == [0, 1, 1.0, 1, 1, 2]
 
 
 def test_the_test_of_two_arms_is_over_prompts_that_are_not_listed_too(
@@ -269,7 +279,7 @@ def test_the_test_of_two_arms_is_over_prompts_that_are_not_listed_too(
     outcomes = {GREEDY: ["-"] * 6 + ["+"] * 2, WARM: ["+-"] * 6 + ["--"] * 2}
     data = explored(record_run(tmp_path, outcomes))
     assert data["counts"] == [[[1] * 3, [0] * 3], [[2] * 3, [1] * 3]]
-    assert data["pairs"] == [[0, 1, 0.2891, 2, 6]]
+    assert data["pairs"] == [[0, 1, 0.2891, 2, 6, 1]]
     assert "the test of two arms are over all" in data["left_out"][0]
 
 

@@ -88,6 +88,12 @@ def rates(run: Run) -> dict[tuple[str, str], tuple[int, int]]:
     return {(arm, prompt): (rollouts, correct) for arm, prompt, rollouts, correct in counted.iter_rows()}
 
 
+def solved_first(run: Run, arm: Arm, num_rollouts: int) -> set[str]:
+    """The prompts that one of the first so many rollouts solves."""
+    first = pl.col("correct") & (pl.col("arm") == arm.key) & (pl.col("index") < num_rollouts)
+    return set(read_scored(run).frame.filter(first)["prompt"])
+
+
 @pytest.mark.parametrize(("a", "b"), [(HOT, NOISY), (GREEDY, WARM), (NOISY, NOISY)])
 def test_categories_bars_and_the_test_say_what_the_rows_say(
     sweep: Run, sweep_page: Path, chromium: Chromium, a: Arm, b: Arm
@@ -120,8 +126,11 @@ def test_categories_bars_and_the_test_say_what_the_rows_say(
     if a == b:
         assert opened.text("#verdict") == "Both are the same arm."
     else:
+        first = {arm: solved_first(sweep, arm, 1) if GREEDY in (a, b) else solved[arm] for arm in (a, b)}
+        assert ("In the first rollout of each, by index, " in opened.text("#verdict")) is (GREEDY in (a, b))
         p = re.search(r"p = ([\d.e-]+\d)", opened.text("#verdict"))
-        assert p and float(p[1]) == pytest.approx(mcnemar_exact(len(wanted["a"]), len(wanted["b"])), rel=0.02, abs=5e-4)
+        expected = mcnemar_exact(len(first[a] - first[b]), len(first[b] - first[a]))
+        assert p and float(p[1]) == pytest.approx(expected, rel=0.02, abs=5e-4)
     assert opened.events == []
 
 
@@ -156,7 +165,7 @@ def test_sorting(sweep: Run, sweep_page: Path, chromium: Chromium, sort: str) ->
         "order": lambda prompt: -prompts.index(prompt),
         "a": lambda prompt: share(HOT, prompt),
         "b": lambda prompt: share(NOISY, prompt),
-        "difference": lambda prompt: share(NOISY, prompt) - share(HOT, prompt),
+        "difference": lambda prompt: share(HOT, prompt) - share(NOISY, prompt),
         "arms": lambda prompt: sum(counts[arm.key, prompt][1] > 0 for arm in (GREEDY, WARM, HOT, NOISY)),
     }
     opened = chromium.open(sweep_page)
@@ -211,6 +220,35 @@ def test_the_url_holds_the_view(sweep_page: Path, chromium: Chromium) -> None:
     nonsense = chromium.open(sweep_page, fragment="#a=nobody&b=&show=__proto__&sort=constructor&prompt=x&by=7&view=%00")
     assert len(rows(nonsense)) == NUM_PROMPTS
     assert opened.events + again.events + nonsense.events == []
+
+
+def test_the_chart_names_two_curves_and_the_others_when_pointed_at(tmp_path: Path, chromium: Chromium) -> None:
+    a = {GREEDY: ["+"] * 4, WARM: ["++++++--"] * 4, HOT: ["+-------"] * 4}
+    runs = [record_run(tmp_path, a), record_run(tmp_path, {NOISY: ["++-+"] * 4}, command="perturb")]
+    save_explorer(runs, tmp_path / "page.html")
+    opened = chromium.open(tmp_path / "page.html", fragment=f"#a={WARM.key}&b={NOISY.key}")
+    named = opened.page.locator("#chart .label:visible")
+    assert sorted(named.all_text_contents()) == ["A: T 0.4", "B: σ 0.001"]
+    note = opened.text("#chart-note")
+    assert "At k = 4, all rollouts of B, and at k = 8, all rollouts of A, it is the share of prompts solved." in note
+    grey = opened.page.locator("#chart .curve.is-other", has_text="T 1").locator(".reach")
+    second = grey.evaluate("line => [line.points[1].x, line.points[1].y]")
+    frame = opened.page.locator("#chart svg").bounding_box()
+    opened.page.mouse.move(frame["x"] + second[0], frame["y"] + second[1])
+    assert "T 1" in named.all_text_contents()
+    assert opened.events == []
+
+
+def test_an_opened_prompt_is_in_view(sweep_page: Path, chromium: Chromium) -> None:
+    opened = chromium.open(sweep_page)
+    opened.page.set_viewport_size({"width": 1200, "height": 640})
+    opened.page.keyboard.press("j")
+    opened.page.keyboard.press("Enter")
+    opened.page.wait_for_selector("#prompt .rollout")
+    box = opened.page.locator("#prompt").bounding_box()
+    first = opened.page.locator("#prompt .rollout").first.bounding_box()
+    assert box["y"] >= -1 and box["y"] + box["height"] <= 641
+    assert first["y"] < 600
 
 
 def test_the_keyboard_is_enough(sweep_page: Path, chromium: Chromium) -> None:
@@ -547,7 +585,8 @@ def test_the_test_of_two_arms_counts_prompts_that_are_not_listed(
     path = tmp_path / "page.html"
     save_explorer([record_run(tmp_path, {GREEDY: ["-"] * 6 + ["+"] * 2, WARM: ["+-"] * 6 + ["--"] * 2})], path)
     opened = chromium.open(path)
-    said = "A alone solves {} prompts, B alone {}, of all 8: exact McNemar test, p = 0.289."
+    first = "In the first rollout of each, by index, "
+    said = first + "A alone solves {} prompts, B alone {}, of all 8: exact McNemar test, p = 0.289."
     assert opened.text("#verdict").startswith(said.format(6, 2))
     opened.page.keyboard.press("x")
     assert opened.text("#verdict").startswith(said.format(2, 6))

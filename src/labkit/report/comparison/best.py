@@ -12,7 +12,9 @@ from labkit.report.comparison.pairs import (
     Matched,
     able,
     adjusted,
+    adjusted_note,
     difference_cells,
+    of_ks,
     rate_cells,
     rate_of,
     values_at,
@@ -24,9 +26,11 @@ from labkit.report.counting import ArmCounts
 from labkit.report.table import Cell, Table
 from labkit.stats import cross_fitted_best
 
+_HALVES = ("num_first_half", "num_second_half")
 _RATES = ("pass_a", "pass_b", "difference", "flattering")
-_COLUMNS = with_bounds(["k", "arm_a", "arm_b", *_RATES, "p", "p_holm", "test", "mde", "num_prompts"], _RATES)
+_COLUMNS = with_bounds(["k", "arm_a", "arm_b", *_RATES, "p", "p_holm", "test", "mde", "num_prompts", *_HALVES], _RATES)
 _EXPENDABLE = [
+    *_HALVES,
     "test",
     "num_prompts",
     "p",
@@ -45,10 +49,14 @@ def in_first_half(prompts: Sequence[str]) -> npt.NDArray[np.bool_]:
     return np.array([hashlib.blake2b(prompt.encode(), digest_size=1).digest()[0] % 2 == 0 for prompt in prompts])
 
 
-def best_table(sides: Sides, best: Sequence[Matched]) -> Table:
+def best_table(sides: Sides, best: Sequence[Matched], shown: Sequence[int] = ()) -> Table:
     """Best against best at every k, cross-fitted, with the difference that choosing on the same prompts would give.
 
     No rows where one half has no prompts.
+
+    Args:
+        best: of every k that the p-values are adjusted for
+        shown: the ks that get a row; none is all
     """
     first = in_first_half(sides.prompts)
     num_first = int(first.sum())
@@ -64,9 +72,9 @@ def best_table(sides: Sides, best: Sequence[Matched]) -> Table:
         verdict(rows, "k"),
         f"chosen on {num_first} prompts and measured on the other {first.size - num_first}, then the other way round{how}; "
         "two arms are named where the halves chose differently; flattering: the difference when all prompts choose and measure",
-        f"p_holm: adjusted over {len(rows)} values of k",
+        adjusted_note(rows),
     ]
-    return Table("best", title, _COLUMNS, rows, notes, _EXPENDABLE)
+    return Table("best", title, _COLUMNS, of_ks(rows, shown), notes, _EXPENDABLE)
 
 
 def _row(sides: Sides, same: Matched, first: npt.NDArray[np.bool_]) -> dict[str, Cell]:
@@ -82,6 +90,7 @@ def _row(sides: Sides, same: Matched, first: npt.NDArray[np.bool_]) -> dict[str,
         **rate_cells("pass_b", rate_of(found.values_b, _num_rollouts(arms_b, found.chosen_b), k)),
         **{name: chosen.value, f"{name}_low": chosen.low, f"{name}_high": chosen.high},
         **difference_cells(found.difference),
+        **dict(zip(_HALVES, (int(first.sum()), int((~first).sum())), strict=True)),
     }
 
 

@@ -43,7 +43,9 @@ def union_table(sides: Sides, best: Sequence[Matched]) -> Table:
             "all three are means over draws without replacement; the arms are the best at that budget on these prompts"
         )
     else:
-        notes.append("a budget that two sides share needs two rollouts a prompt")
+        notes.append(
+            "a budget that two sides share is even, half from each: name an even -k, of at most what both sides have"
+        )
     if shared := _shared_draws(sides):
         notes.append(shared)
     title = f"union coverage at equal budget over {len(sides.prompts)} prompts"

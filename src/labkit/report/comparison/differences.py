@@ -9,7 +9,9 @@ from labkit.report.comparison.pairs import (
     Pair,
     able,
     adjusted,
+    adjusted_note,
     difference_cells,
+    of_ks,
     rate_cells,
     rate_of,
     with_bounds,
@@ -25,14 +27,19 @@ _COLUMNS = with_bounds(
 _EXPENDABLE = ["test", "rollouts_a", "rollouts_b", "num_prompts", "p", "pass_b_low", "pass_a_low", "mde"]
 
 
-def comparison_table(sides: Sides, best: Sequence[Matched]) -> Table:
-    """pass@k of the best arm of each side at every k, with the paired difference, A minus B."""
+def comparison_table(sides: Sides, best: Sequence[Matched], shown: Sequence[int] = ()) -> Table:
+    """pass@k of the best arm of each side at every k, with the paired difference, A minus B.
+
+    Args:
+        best: of every k that the p-values are adjusted for
+        shown: the ks that get a row; none is all
+    """
     rows = adjusted([_row(found) for found in best])
     chosen = any(len(side.arms) > 1 for side in sides.both)
     said = ("had these arms been chosen beforehand: " if chosen else "") + verdict(rows, "k")
-    notes = [said, _chosen_note(sides), *warnings_of(sides, [found.k for found in best])]
+    notes = [said, adjusted_note(rows), _chosen_note(sides), *warnings_of(sides, shown or [found.k for found in best])]
     title = f"A against B: pass@k of the best arms over {len(sides.prompts)} prompts"
-    return Table("comparison", title, _COLUMNS, rows, notes, _EXPENDABLE)
+    return Table("comparison", title, _COLUMNS, of_ks(rows, shown), notes, _EXPENDABLE)
 
 
 def arms_table(sides: Sides, k: int) -> Table:
@@ -63,6 +70,11 @@ def _chosen_note(sides: Sides) -> str:
     if counts == [1, 1]:
         return "one arm on each side, so nothing was chosen"
     return (
-        f"the best of {counts[0]} arms of A and of {counts[1]} of B at each k, chosen on the prompts they are measured on, "
+        f"{best_of(counts[0], 'A')} against {best_of(counts[1], 'B')} at each k, chosen on the prompts they are measured on, "
         "which flatters the side with more arms; the table `best` chooses on other prompts"
     )
+
+
+def best_of(num_arms: int, name: str) -> str:
+    """How many arms a side had to choose among."""
+    return f"the only arm of {name}" if num_arms == 1 else f"the best of {num_arms} arms of {name}"

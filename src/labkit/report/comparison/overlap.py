@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from labkit.report.comparison.pairs import (
     Matched,
     Pair,
@@ -35,21 +37,26 @@ _EXPENDABLE = [
 ]
 
 
-def overlap_table(sides: Sides, best: Matched) -> Table:
-    """Prompts by which of the best arms at k solves them within its first k rollouts."""
-    pair, k = best.pair, best.k
-    row = _row(pair, k)
+def overlap_table(sides: Sides, best: Sequence[Matched]) -> Table:
+    """Prompts by which of the best arms at k solves them within its first k rollouts, a row for each k."""
+    rows = [_row(found.pair, found.k) for found in best]
+    pair, k, ks = best[-1].pair, best[-1].k, ", ".join(str(found.k) for found in best)
+    tested = f" of {rows[0]['only_a']} against {rows[0]['only_b']}" if len(rows) == 1 else ", of each row alone"
     notes = [
-        f"solved: one of the first {k} rollouts by index is correct, so that neither arm has more tries; "
-        f"p: McNemar's exact test of {row['only_a']} against {row['only_b']}",
+        f"solved: one of the first {ks} rollouts by index is correct, so that neither arm has more tries; "
+        f"p: McNemar's exact test{tested}",
         "two draws of the same arm would also differ on prompts that it solves now and then",
     ]
     if len(sides.a.arms) + len(sides.b.arms) > 2:
         notes.append(
-            f"the arms with the highest pass@{k}, chosen on these prompts; --arm A_KEY --arm B_KEY compares others"
+            "the arms with the highest pass@k, chosen on these prompts; --arm A_KEY --arm B_KEY compares others"
         )
-    title = f"solve overlap: {pair.a.arm.key} (A) and {pair.b.arm.key} (B), {k} rollouts each"
-    return Table("overlap", title, _COLUMNS, [row], notes, _EXPENDABLE)
+    if len(rows) == 1:
+        title = f"solve overlap: {pair.a.arm.key} (A) and {pair.b.arm.key} (B), {k} rollout{'s' * (k != 1)} each"
+        return Table("overlap", title, _COLUMNS, rows, notes, _EXPENDABLE)
+    kept = [column for column in _EXPENDABLE if column not in ("num_rollouts", "arm_a", "arm_b")]
+    title = f"solve overlap: the best arms of A and B, {ks} rollouts each"
+    return Table("overlap", title, _COLUMNS, rows, notes, kept)
 
 
 def _row(pair: Pair, num_rollouts: int) -> dict[str, Cell]:

@@ -93,6 +93,19 @@ def adjusted(rows: Sequence[dict[str, Cell]]) -> list[dict[str, Cell]]:
     return [{**row, "p_holm": float(p)} for row, p in zip(rows, holm(p_values), strict=True)]
 
 
+def adjusted_note(rows: Sequence[dict[str, Cell]]) -> str:
+    """Over what `p_holm` is adjusted, where the rows are values of k."""
+    ks = [str(row["k"]) for row in rows]
+    if len(ks) == 1:
+        return "p_holm: the p-value of the only k"
+    return f"p_holm: adjusted over {len(ks)} values of k ({', '.join(ks)}), whichever of them are shown"
+
+
+def of_ks(rows: Sequence[dict[str, Cell]], shown: Sequence[int]) -> list[dict[str, Cell]]:
+    """The rows of some ks; none is all."""
+    return [row for row in rows if not shown or row["k"] in shown]
+
+
 def with_bounds(columns: Sequence[str], rates: Sequence[str]) -> list[str]:
     """Columns, those of rates followed by the two ends of their interval."""
 

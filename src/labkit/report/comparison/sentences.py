@@ -36,15 +36,15 @@ def _last_of(rows: Sequence[Row], where: str) -> str:
     row = rows[-1]
     if row["mde"] is None:
         return f"at {where} = {row[where]} no prompt differs"
-    seen = f"{_of(row, 'mde'):.3f} would have been seen 8 times in 10"
+    seen = f"{_of(row, 'mde'):.3f} would have been seen 8 times in 10 by one test alone"
     return f"at {where} = {row[where]} it is {difference_text(row)}; {seen}"
 
 
 def difference_text(row: Row) -> str:
-    """`+0.070 [+0.020, +0.120], p = 0.003`, the p-value after Holm where there is one."""
+    """`+0.070 [+0.020, +0.120], p_holm = 0.003`, or `p = …` where there is none after Holm."""
     ends = f"[{_of(row, 'difference_low'):+.3f}, {_of(row, 'difference_high'):+.3f}]"
-    p = number(row["p"]) if row.get("p_holm") is None else number(row["p_holm"])
-    return f"{_of(row, 'difference'):+.3f} {ends}, p = {p:.2g}"
+    name = "p" if row.get("p_holm") is None else "p_holm"
+    return f"{_of(row, 'difference'):+.3f} {ends}, {name} = {_of(row, name):.2g}"
 
 
 def _places(found: Sequence[Row], rows: Sequence[Row], where: str) -> str:

@@ -71,7 +71,10 @@ class Sides:
         if not arms:
             return self
         if len(arms) != 2:
-            raise ConfigError(f"--arm was given {len(arms)} times", "give it twice: an arm of A, then one of B")
+            raise ConfigError(
+                f"--arm was given {'once' if len(arms) == 1 else f'{len(arms)} times'}",
+                "give it twice: an arm of A, then one of B",
+            )
         a, b = (_with_arm(side, key) for side, key in zip(self.both, arms, strict=True))
         return replace(self, a=a, b=b)
 

@@ -42,7 +42,7 @@ def comparison_tables(
     """
     options = options or ComparisonOptions()
     sides = align(runs_a, runs_b, intersect=options.intersect, salvage=salvage).only(options.arms)
-    compared = _compared_tables(sides, compared_ks(sides, ks), kinds or DEFAULT_KINDS)
+    compared = _compared_tables(sides, ks, kinds or DEFAULT_KINDS)
     tables = [sweep_table(side, sides, ks) for side in sides.both] if not kinds or SWEEP_KIND in kinds else []
     said = list(sides.notes)
     if not tables:  # what the sweep tables would have said, of runs that are not finished above all
@@ -52,12 +52,14 @@ def comparison_tables(
     return [*tables, *compared]
 
 
-def _compared_tables(sides: Sides, ks: Sequence[int], kinds: Sequence[str]) -> list[Table]:
-    best = best_pairs(sides, ks)
+def _compared_tables(sides: Sides, asked: Sequence[int], kinds: Sequence[str]) -> list[Table]:
+    ks = compared_ks(sides, asked)
+    every = best_pairs(sides, adjusted_ks(sides, asked))
+    best = [found for found in every if found.k in ks]
     makers: dict[str, Callable[[], Table]] = {
-        "comparison": lambda: comparison_table(sides, best),
-        "best": lambda: best_table(sides, best),
-        "overlap": lambda: overlap_table(sides, best[-1]),
+        "comparison": lambda: comparison_table(sides, every, asked),
+        "best": lambda: best_table(sides, every, asked),
+        "overlap": lambda: overlap_table(sides, best if asked else best[-1:]),
         "union": lambda: union_table(sides, best),
         "equal_tokens": lambda: tokens_table(sides, best),
         ARMS_KIND: lambda: arms_table(sides, ks[-1]),
@@ -75,6 +77,12 @@ def compared_ks(sides: Sides, asked: Sequence[int]) -> list[int]:
         counts = " and ".join(f"{side.name} has {side.most_rollouts}" for side in sides.both)
         raise ConfigError(f"k is {max(asked)}, but of rollouts a prompt {counts}", "give a smaller -k")
     return sorted(set(asked)) or powers_of_two(sides.most_rollouts)
+
+
+def adjusted_ks(sides: Sides, asked: Sequence[int]) -> list[int]:
+    """What p-values are adjusted for: every power of two that both sides allow, and what was asked for beside them, so that a
+    verdict does not depend on which of them are looked at."""
+    return sorted({*powers_of_two(sides.most_rollouts), *asked})
 
 
 def sweep_table(side: Side, sides: Sides, ks: Sequence[int]) -> Table:

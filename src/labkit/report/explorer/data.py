@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +27,13 @@ from labkit.report.explorer.keeping import (
     with_rollouts,
     with_verdicts,
 )
+from labkit.report.explorer.pairs import paired_tests
 from labkit.report.explorer.problems import Describer, Description, messages_of
 from labkit.report.explorer.reading import Explored, Group, RunFacts
 from labkit.report.explorer.texts import Json, kept_rollouts
 from labkit.report.naming import config_value
 from labkit.report.table import cell_text
-from labkit.stats import mcnemar_exact, wilson
+from labkit.stats import wilson
 
 SCHEMA = 1
 MOST_BYTES = 9_900_000
@@ -41,8 +41,6 @@ MOST_BYTES = 9_900_000
 MOST_PROMPTS = 2_000
 MOST_CELLS = 120_000
 """Prompts times arms on a page."""
-MOST_PAIRED_ARMS = 64
-"""With more arms no p-values are worked out, one for each pair."""
 
 _PROMPT_BYTES = 2_500_000
 _SAID_BYTES = 1_000
@@ -102,11 +100,13 @@ def _material(explored: Explored, most_prompts: int, salvage: bool) -> _Material
         {str(line["id"]): place for place, line in enumerate(lines)}, {key: place for place, key in enumerate(keys)}
     )
     counts = _counts(explored)
+    arms = [arm for group in explored.groups for arm in group.arms]
     path = config_value(explored.runs[0].run.manifest, "config.task.data")
     describer = Describer(explored.task, Path(path) if isinstance(path, str) else None)
     prompts = [(str(line["id"]), describer.describe(line), messages_of(line)) for line in lines]
+    pairs = paired_tests(arms, [str(line["id"]) for line in explored.prompts])
     found, texts = _texts(explored, places, salvage)
-    return _Material(explored, prompts, counts, _pairs(counts), found, texts, [*explored.notes, *describer.notes])
+    return _Material(explored, prompts, counts, pairs, found, texts, [*explored.notes, *describer.notes])
 
 
 def _fitting(material: _Material, num_listed: int) -> Json | None:
@@ -187,20 +187,6 @@ def _intervals(counts: Sequence[tuple[Counts, Counts]]) -> list[list[float]]:
     """[rollouts, correct, low, high] of every pair of counts that occurs: Wilson's 95 % interval."""
     pairs = {pair for rollouts, correct in counts for pair in zip(rollouts.tolist(), correct.tolist(), strict=True)}
     return [[n, c, *(round(bound, _DIGITS) for bound in wilson(c, n))] for n, c in sorted(pairs) if n]
-
-
-def _pairs(counts: Sequence[tuple[Counts, Counts]]) -> list[list[float]]:
-    """[arm, arm, p, solved by the first alone, by the second alone] of every pair of arms: McNemar's exact test over the
-    prompts that both have rollouts of, listed or not."""
-    if len(counts) > MOST_PAIRED_ARMS:
-        return []
-    found: list[list[float]] = []
-    for (a, (n_a, c_a)), (b, (n_b, c_b)) in combinations(enumerate(counts), 2):
-        both = (n_a > 0) & (n_b > 0)
-        only_a = int((both & (c_a > 0) & (c_b == 0)).sum())
-        only_b = int((both & (c_b > 0) & (c_a == 0)).sum())
-        found.append([a, b, float(f"{mcnemar_exact(only_a, only_b):.4g}"), only_a, only_b])
-    return found
 
 
 def _described(prompts: Sequence[tuple[str, Description, Sequence[tuple[str, str]]]]) -> list[list[Any]]:

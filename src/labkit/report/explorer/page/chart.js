@@ -1,4 +1,4 @@
-// pass@k over k on a logarithmic axis: A and B with their intervals, the other arms in grey behind them.
+// pass@k over k on a logarithmic axis: A and B with their intervals and names, the other arms in grey behind them, named when pointed at.
 const CHART = { left: 46, top: 10, bottom: 40, height: 290, narrow: 520, labelHeight: 14 };
 
 function renderChart() {
@@ -8,7 +8,7 @@ function renderChart() {
   const curves = ARMS.map((arm) => ({ arm, points: armRates(arm) })).filter(({ points }) => points.length);
   const top = Math.max(0.1, ...curves.flatMap(({ arm, points }) => points.map(([, [value, , high]]) => (isCompared(arm) ? high : value))));
   const upper = Math.min(1, Math.ceil(top * 10 - 1e-9) / 10);
-  const right = width - (isNarrow ? 16 : 14 + 7.4 * Math.max(...curves.map(({ arm }) => labelOf(arm).length)));
+  const right = width - (isNarrow ? 16 : 14 + 7.4 * Math.max(...curves.filter(({ arm }) => isCompared(arm)).map(({ arm }) => labelOf(arm).length)));
   const span = Math.max(1, Math.log2(DATA.ks.at(-1)));
   const scale = {
     x: (k) => CHART.left + (right - CHART.left) * (Math.log2(k) / span),
@@ -22,11 +22,23 @@ function renderChart() {
   for (const { arm, points } of curves) svg.append(curve(arm, points, scale));
   svg.append(...labels(curves, scale));
   box.replaceChildren(svg);
-  const most = DATA.ks.at(-1);
   const said = ["pass@k over k; bands are 95 % intervals over prompts."];
   if (isNarrow) said.push("A is the solid line, B the dashed one.");
-  if (ARMS.some((arm) => arm.num_rollouts === most)) said.push(`At k = ${most}, all rollouts there are, it is the share of prompts solved.`);
+  if (curves.some(({ arm }) => !isCompared(arm))) said.push("The other arms are grey; point at one for its name.");
+  said.push(...atAllRollouts());
   byId("chart-note").textContent = said.join(" ");
+}
+
+// Where pass@k is no more an estimate: at all rollouts of an arm.
+function atAllRollouts() {
+  const whole = ARMS.filter((arm) => isCompared(arm) && arm.most_rollouts > 1 && arm.rates[`pass@${arm.most_rollouts}`]);
+  if (!whole.length) return [];
+  whole.sort((first, second) => first.most_rollouts - second.most_rollouts);
+  const places = [...new Set(whole.map((arm) => arm.most_rollouts))].map((k) => {
+    const names = whole.filter((arm) => arm.most_rollouts === k).map((arm) => kindOf(arm).toUpperCase()).sort();
+    return `k = ${k}, all rollouts of ${names.join(" and ")}`;
+  });
+  return [`At ${places.join(", and at ")}, it is the share of prompts solved.`];
 }
 
 function isCompared(arm) {
@@ -64,15 +76,20 @@ function curve(arm, points, { x, y }) {
     const band = [...path(([, , high]) => high), ...path(([, low]) => low).reverse()];
     group.append(draw("polygon", { class: "band", points: band.join(" ") }));
   }
-  group.append(draw("polyline", { points: path(([value]) => value).join(" ") }));
+  const line = path(([value]) => value).join(" ");
+  group.append(draw("polyline", { class: "reach", points: line }), draw("polyline", { points: line }));
+  if (!isCompared(arm)) {
+    const [k, [value]] = points.at(-1);
+    group.append(draw("text", { class: "label is-other", x: x(k) - 4, y: y(value) - 7, "text-anchor": k === 1 ? "start" : "end" }, arm.short));
+  }
   if (points.length === 1) group.append(draw("circle", { cx: x(points[0][0]), cy: y(points[0][1][0]), r: 3.5 }));
   return group;
 }
 
-// Names beside the ends of the curves, moved apart; a narrow page has no room for them, and names A and B below.
+// Names of A and B beside the ends of their curves, moved apart; a narrow page has no room for them, and names A and B below.
 function labels(curves, { x, y, isNarrow }) {
   if (isNarrow) return [];
-  const ends = curves.map(({ arm, points }) => {
+  const ends = curves.filter(({ arm }) => isCompared(arm)).map(({ arm, points }) => {
     const [k, [value]] = points.at(-1);
     return { arm, x: x(k) + 6, at: y(value) + 4, isAtEnd: k === DATA.ks.at(-1) };
   });

@@ -20,12 +20,12 @@ const PROMPTS = DATA.prompts.map(([id, headline, reference, facts, messages], in
 const PLACE_OF = new Map(PROMPTS.map((prompt) => [prompt.id, prompt.index]));
 
 const INTERVALS = new Map(DATA.intervals.map(([rollouts, correct, low, high]) => [`${correct}/${rollouts}`, [low, high]]));
-const PAIRS = new Map(DATA.pairs.map(([first, second, p, onlyFirst, onlySecond]) => [`${first} ${second}`, { p, onlyFirst, onlySecond }]));
+const PAIRS = new Map(DATA.pairs.map(([first, second, p, onlyFirst, onlySecond, rollouts]) => [`${first} ${second}`, { p, onlyFirst, onlySecond, rollouts }]));
 
-// McNemar's test of two arms over all prompts, those that are not listed too; undefined where there are too many pairs.
+// McNemar's test of two arms at equal rollouts, over all prompts, those that are not listed too; undefined where there are too many pairs.
 function pairOf(a, b) {
   const found = PAIRS.get(`${Math.min(a, b)} ${Math.max(a, b)}`);
-  return found && { p: found.p, onlyA: a < b ? found.onlyFirst : found.onlySecond, onlyB: a < b ? found.onlySecond : found.onlyFirst };
+  return found && { p: found.p, rollouts: found.rollouts, onlyA: a < b ? found.onlyFirst : found.onlySecond, onlyB: a < b ? found.onlySecond : found.onlyFirst };
 }
 
 // Counts, rate and interval of a prompt under an arm; null where it has no rollouts.

@@ -67,11 +67,13 @@ function renderVerdict(numbers) {
   else {
     const [onlyA, onlyB] = pair ? [pair.onlyA, pair.onlyB] : [numbers.a, numbers.b];
     const isPart = PROMPTS.length < DATA.num_prompts;
+    const isUnequal = pair && (a.most_rollouts > pair.rollouts || b.most_rollouts > pair.rollouts);
+    if (isUnequal) words.push(`In the first ${pair.rollouts === 1 ? "rollout" : plural(pair.rollouts, "rollout")} of each, by index, `);
     words.push(`A alone solves ${plural(onlyA, "prompt")}, B alone ${count(onlyB)}`);
     if (isPart) words.push(pair ? `, of all ${count(DATA.num_prompts)}` : `, of the ${count(PROMPTS.length)} listed`);
     words.push(p === undefined ? "." : `: exact McNemar test, p = ${p < 0.001 ? p.toExponential(1) : p.toFixed(3)}`);
     if (p !== undefined) words.push(ARMS.length > 2 ? ", for this pair alone, not corrected for choosing it among others." : ".");
-    if (a.num_rollouts !== b.num_rollouts) words.push(` The budgets differ: ${count(a.num_rollouts)} and ${count(b.num_rollouts)} rollouts a prompt.`);
+    if (a.num_rollouts !== b.num_rollouts) words.push(` The budgets differ: the rates and categories on this page are of all rollouts, ${count(a.num_rollouts)} of A and ${count(b.num_rollouts)} of B a prompt.`);
   }
   byId("verdict").textContent = words.join("");
 }

@@ -11,6 +11,7 @@ function openPrompt(prompt, { focus = true } = {}) {
   const row = rowOf(prompt ?? before ?? 0);
   row?.focus({ preventScroll: true });
   row?.scrollIntoView({ block: "nearest" }); // beside an open prompt the list is a box with a scroll of its own
+  if (prompt !== null) byId("prompt").scrollIntoView({ block: "nearest" });
 }
 
 function isNarrow() {

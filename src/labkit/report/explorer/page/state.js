@@ -11,8 +11,8 @@ const SORTS = {
   a: { label: "A's rate", value: (prompt) => cell(state.a, prompt.index)?.rate ?? null, descending: true },
   b: { label: "B's rate", value: (prompt) => cell(state.b, prompt.index)?.rate ?? null, descending: true },
   difference: {
-    label: "difference, B − A", descending: true,
-    value: ({ index }) => (cell(state.a, index) && cell(state.b, index) ? cell(state.b, index).rate - cell(state.a, index).rate : null),
+    label: "difference, A − B", descending: true,
+    value: ({ index }) => (cell(state.a, index) && cell(state.b, index) ? cell(state.a, index).rate - cell(state.b, index).rate : null),
   },
   arms: { label: "arms that solve it", value: (prompt) => prompt.solvedBy, descending: true },
 };
