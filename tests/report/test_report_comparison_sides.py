@@ -145,7 +145,7 @@ def test_a_k_beyond_the_smaller_side_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("arms", "message"),
-    [(["temperature=0.4"], "given 1 times"), (["temperature=0.5", "sigma=0.001"], "side A has no arm")],
+    [(["temperature=0.4"], "given once"), (["temperature=0.5", "sigma=0.001"], "side A has no arm")],
 )
 def test_arms_that_are_not_there_are_refused(tmp_path, arms, message):
     with pytest.raises(ConfigError, match=message):

@@ -124,12 +124,13 @@ def drawn(table: Table, width: int) -> Group:
     from rich.text import Text
 
     columns, bare = fitting_columns(table, width)
+    narrow = _widths(table, columns, bare=bare)
+    are_whole = sum(max(narrow[name], len(name)) + _GAP for name in columns) <= width + _GAP
     drawing = Drawing(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
     for column in columns:
         is_text = any(isinstance(row[column], str) for row in table.rows)
-        drawing.add_column(
-            Text(clean_lines(_breakable(column))), justify="left" if is_text else "right", overflow="fold"
-        )
+        head = Text(clean_lines(column if are_whole else _breakable(column)))
+        drawing.add_column(head, justify="left" if is_text else "right", overflow="fold")
     for texts in table.texts(columns, bare=bare):
         drawing.add_row(*(Text(clean(text)) for text in texts))
     hidden = [column for column in table.folded_columns() if column not in columns]
