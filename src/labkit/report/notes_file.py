@@ -116,13 +116,6 @@ def marker_lines(arguments: str) -> tuple[str, str]:
     return f"<!-- {' '.join(['labkit report', arguments]).strip()} -->", "<!-- /labkit -->"
 
 
-def _refuse_markers(path: Path, text: str) -> None:
-    for line in text.encode(errors="replace").splitlines():
-        if _BEGIN.match(line) or _END.match(line):
-            what = f"a table for {path} has a line that would end its block: {line.decode()}"
-            raise InputError(what, "give the run or the column another name")
-
-
 def _blocks(path: Path, data: bytes) -> list[Block]:
     blocks: list[Block] = []
     fence, opened = b"", None
